@@ -29,7 +29,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 SYSTEM_CUTOVER = "system.cutover"
 """The type of the one event that marks the move to global sequence numbers."""
@@ -258,11 +258,14 @@ def check_seq_nr(value: object, what: str) -> None:
         raise InvalidEventError(f"{what} must be an int from 0 to 2**63 - 1, not {value!r}")
 
 
+_YEAR_1 = datetime(1, 1, 1)  # noqa: DTZ001  # naive on purpose: offsets are taken off by hand
+
+
 def instant(moment: datetime) -> timedelta:
     """Return the time since year 1, UTC: a sort key that cannot overflow."""
     offset = moment.utcoffset()
     assert offset is not None
-    return moment.replace(tzinfo=None) - datetime.min - offset
+    return moment.replace(tzinfo=None) - _YEAR_1 - offset
 
 
 def _refuse_constant(name: str) -> None:
