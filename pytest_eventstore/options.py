@@ -1,0 +1,331 @@
+"""The options: declared on the command line, merged with pyproject.toml, checked once."""
+
+from __future__ import annotations
+
+import difflib
+import random
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_eventstore.resolve import Resolved, resolve_all
+
+LEVELS = ("must", "should")
+EFFORTS = ("quick", "standard", "thorough")
+TIERS = {"u": "ordinary", "c": "concurrency", "f": "fault", "p": "performance"}
+TABLE = "[tool.pytest-eventstore]"
+
+T = TypeVar("T")
+
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "--eventstore",
+        {
+            "action": "append",
+            "metavar": "TARGET",
+            "help": "Run the conformance suite on an adapter: a name (reference, memory, one of an "
+            "entry point or of pyproject.toml) or module:factory. May be given several times.",
+        },
+    ),
+    (
+        "--eventstore-level",
+        {
+            "metavar": "must|should",
+            "help": "must: run only what is a MUST. should: hold the adapter to every SHOULD too. "
+            "Unless given, both run and only a MUST decides.",
+        },
+    ),
+    (
+        "--eventstore-tier",
+        {
+            "action": "append",
+            "metavar": "TIERS",
+            "help": "Run only these tiers: u (ordinary), c (concurrency), f (fault), "
+            "p (performance), or several with commas. All unless given.",
+        },
+    ),
+    (
+        "--eventstore-effort",
+        {"metavar": "quick|standard|thorough", "help": "How hard to look. standard unless given."},
+    ),
+    (
+        "--eventstore-seed",
+        {"metavar": "N", "help": "Where all chance comes from. A new one is drawn unless given."},
+    ),
+    (
+        "--eventstore-replay",
+        {
+            "metavar": "TOKEN",
+            "help": "Run only what a failure's token names, such as kill:record:12.",
+        },
+    ),
+    (
+        "--eventstore-list",
+        {"action": "store_true", "help": "Print the contract as a table and exit."},
+    ),
+    (
+        "--eventstore-explain",
+        {"metavar": "ID", "help": "Print what one requirement means, such as SNP-03, and exit."},
+    ),
+    (
+        "--eventstore-report",
+        {
+            "action": "append",
+            "metavar": "PATH",
+            "help": "Write a report; its suffix chooses .json, .md, .html or .svg (a badge). "
+            "May be given several times.",
+        },
+    ),
+    (
+        "--eventstore-diff",
+        {"metavar": "OLD.json", "help": "Compare the run with an earlier report."},
+    ),
+    (
+        "--eventstore-require",
+        {
+            "metavar": "WHAT",
+            "help": "Fail unless conformant (the verdict), unless every must or should was met, or "
+            "unless these requirement ids, with commas between, were met.",
+        },
+    ),
+    (
+        "--eventstore-contract",
+        {"metavar": "VERSION", "help": "Score only what the contract held in that version."},
+    ),
+    (
+        "--eventstore-known",
+        {"metavar": "FILE", "help": "A TOML list of known failures, each of which must go on."},
+    ),
+    (
+        "--eventstore-known-update",
+        {"action": "store_true", "help": "Rewrite that list from what this run found."},
+    ),
+)
+
+_KEYS: Mapping[str, tuple[type, ...]] = {
+    "targets": (dict,),
+    "level": (str,),
+    "tier": (str, list),
+    "effort": (str,),
+    "seed": (int,),
+    "report": (str, list),
+    "require": (str, list),
+    "contract": (str,),
+    "known": (str,),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run was asked to do, every value checked.
+
+    Args:
+        targets: The adapters to test through the first door, and those that cannot be loaded.
+        level: As given; empty if it was not.
+        tiers: Letters of the tiers to run.
+        effort: One of `EFFORTS`.
+        seed: Where all chance comes from.
+        replay: The token to replay, or empty.
+        reports: Where to write reports.
+        diff: An earlier report to compare with, or None.
+        require: What the run must reach: empty, ``conformant``, a level, or ids.
+        contract: The contract version to score.
+        known: The file of known failures, or None.
+        known_update: Whether to rewrite that file.
+    """
+
+    targets: tuple[Resolved, ...] = ()
+    level: str = ""
+    tiers: tuple[str, ...] = tuple(TIERS)
+    effort: str = "standard"
+    seed: int = 0
+    replay: str = ""
+    reports: tuple[Path, ...] = ()
+    diff: Path | None = None
+    require: tuple[str, ...] = ()
+    contract: str = ""
+    known: Path | None = None
+    known_update: bool = False
+
+    @property
+    def gating_level(self) -> str:
+        """The lowest level that decides the verdict."""
+        return self.level or "must"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option, in one group of ``pytest --help``."""
+    group = parser.getgroup("eventstore", "conformance of event stores (pytest-eventstore)")
+    for name, keywords in _OPTIONS:
+        group.addoption(name, **keywords)
+
+
+def is_asked_for(config: pytest.Config) -> bool:
+    """Whether the command line has any of the plugin's options."""
+    return any(option(config, name) for name, _ in _OPTIONS)
+
+
+def option(config: pytest.Config, name: str) -> Any:
+    """Return an option's raw value; None where the plugin's options do not exist."""
+    return config.getoption(name.removeprefix("--").replace("-", "_"), None)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of a run; the command line wins over pyproject.toml.
+
+    Raises:
+        pytest.UsageError: a value, a key or a target is not as it should be.
+    """
+    table, home = read_table(config)
+    here = config.invocation_params.dir
+
+    def paths(name: str, key: str) -> tuple[Path, ...]:
+        given = _listed(option(config, name))
+        base, values = (here, given) if given else (home, _listed(table.get(key)))
+        return tuple(base / value for value in values)
+
+    known = paths("--eventstore-known", "known")
+    settings = Settings(
+        targets=resolve_all(option(config, "--eventstore") or (), table.get("targets", {}), here),
+        level=_one_of("--eventstore-level", _pick(config, table, "level"), LEVELS),
+        tiers=_tiers(_pick(config, table, "tier")),
+        effort=_one_of("--eventstore-effort", _pick(config, table, "effort"), EFFORTS)
+        or "standard",
+        seed=_seed(config, _pick(config, table, "seed")),
+        replay=option(config, "--eventstore-replay") or "",
+        reports=paths("--eventstore-report", "report"),
+        diff=next(iter(paths("--eventstore-diff", "")), None),
+        require=_require(_pick(config, table, "require")),
+        contract=_contract(_pick(config, table, "contract")),
+        known=known[0] if known else None,
+        known_update=bool(option(config, "--eventstore-known-update")),
+    )
+    if settings.known_update and settings.known is None:
+        raise pytest.UsageError(
+            "--eventstore-known-update needs --eventstore-known FILE, the list to rewrite"
+        )
+    return settings
+
+
+def read_table(config: pytest.Config) -> tuple[Mapping[str, Any], Path]:
+    """Return ``[tool.pytest-eventstore]`` and the folder its paths are relative to."""
+    file = config.rootpath / "pyproject.toml"
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, config.rootpath
+    except (OSError, ValueError) as error:
+        raise pytest.UsageError(f"{file} cannot be read: {error}") from error
+    tool = tables.get("tool", {})
+    table = tool.get("pytest-eventstore", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise pytest.UsageError(f"{file}: {TABLE} must be a table, not {table!r}")
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise pytest.UsageError(
+                f"{file}: {TABLE} has the unknown key {key!r}{_meant(key, _KEYS)}"
+            )
+        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
+            wanted = " or ".join(kind.__name__ for kind in _KEYS[key])
+            raise pytest.UsageError(f"{file}: {TABLE} {key} must be a {wanted}, not {value!r}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise pytest.UsageError(f"{file}: {TABLE} {key} must hold strings, not {value!r}")
+    return table, file.parent
+
+
+def requirement_id(text: str, source: str) -> str:
+    """Return the id that the text names, in any case, or raise a usage error."""
+    from pytest_eventstore.requirements import load_requirements
+
+    id_ = text.strip().upper()
+    if id_ not in load_requirements():
+        raise pytest.UsageError(
+            f"{source}: {text!r} is no requirement of the contract"
+            f"{_meant(id_, load_requirements(), 'see --eventstore-list')}"
+        )
+    return id_
+
+
+def _pick(config: pytest.Config, table: Mapping[str, Any], key: str) -> Any:
+    given = option(config, f"--eventstore-{key}")
+    return table.get(key) if given is None or given == [] else given
+
+
+def _listed(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _split(value: Any) -> list[str]:
+    return [word.strip() for text in _listed(value) for word in text.split(",") if word.strip()]
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> str:
+    if value is not None and value not in allowed:
+        raise pytest.UsageError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+    return value or ""
+
+
+def _tiers(value: Any) -> tuple[str, ...]:
+    words = _split(value)
+    if value and not words:
+        raise pytest.UsageError(f"--eventstore-tier: {value!r} names no tier")
+    letters = {**{letter: letter for letter in TIERS}, **{v: k for k, v in TIERS.items()}}
+    for word in words:
+        if word not in letters:
+            names = ", ".join(f"{letter} ({name})" for letter, name in TIERS.items())
+            raise pytest.UsageError(f"--eventstore-tier: {word!r} is not one of {names}")
+    chosen = {letters[word] for word in words} or set(TIERS)
+    return tuple(letter for letter in TIERS if letter in chosen)
+
+
+def _seed(config: pytest.Config, value: Any) -> int:
+    workerinput = getattr(config, "workerinput", {})
+    if value is None and "eventstore_seed" in workerinput:
+        return int(workerinput["eventstore_seed"])
+    if value is None:
+        return random.SystemRandom().randrange(2**32)
+    text = str(value)
+    if not (text.isascii() and text.isdigit()):
+        raise pytest.UsageError(f"--eventstore-seed: {value!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def _require(value: Any) -> tuple[str, ...]:
+    words = _split(value)
+    if value and not words:
+        raise pytest.UsageError(f"--eventstore-require: {value!r} names nothing to require")
+    if words in (["conformant"], ["must"], ["should"]):
+        return tuple(words)
+    for word in words:
+        if word in ("conformant", *LEVELS):
+            raise pytest.UsageError(f"--eventstore-require: {word!r} stands alone or not at all")
+    return tuple(
+        requirement_id(word, "--eventstore-require takes conformant, must, should or ids")
+        for word in words
+    )
+
+
+def _contract(value: str | None) -> str:
+    from pytest_eventstore.requirements import contract_version, load_requirements
+
+    newest = contract_version()
+    versions = sorted({newest, *(r.since for r in load_requirements().values())})
+    if value is not None and value not in versions:
+        raise pytest.UsageError(
+            f"--eventstore-contract: {value!r} is not one of {', '.join(versions)}"
+        )
+    return value or newest
+
+
+def _meant(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; {otherwise}" if otherwise else f"; expected one of {', '.join(known)}"

@@ -1,0 +1,113 @@
+"""Records: what one test says about one requirement, as JSON-able values on its report.
+
+They ride on pytest's own reports, so they cross from a worker of pytest-xdist
+to the controller by themselves.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+
+from pytest_eventstore.collect import (
+    SUITE_NODE,
+    is_within,
+    requirement_tested,
+    target_name,
+    tier_of,
+)
+from pytest_eventstore.options import Settings
+from pytest_eventstore.outcomes import (
+    ContractViolation,
+    Finding,
+    Inconclusive,
+    NotCheckable,
+    NotOffered,
+)
+from pytest_eventstore.report.redact import redact
+from pytest_eventstore.requirements import Requirement
+
+Record = dict[str, Any]
+
+_SKIPS: tuple[tuple[type[BaseException], str], ...] = (
+    (NotOffered, "not offered"),
+    (Inconclusive, "inconclusive"),
+    (NotCheckable, "not checkable"),
+)
+
+
+def make_record(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    settings: Settings,
+) -> Record | None:
+    """Return what this phase of a suite test says; None if it says nothing."""
+    if report.passed and report.when != "call":
+        return None
+    bench = getattr(item, "funcargs", {}).get("eventstore_lab")
+    error = call.excinfo.value if call.excinfo else None
+    outcome = _outcome(error, report)
+    requirement = requirement_tested(item)
+    finding = _finding(error, requirement) if outcome == "failed" else None
+    return {
+        "requirement": requirement.id,
+        "level": requirement.level,
+        "tier": tier_of(item),
+        "part": requirement.part,
+        "target": target_name(item),
+        "test": item.nodeid,
+        "outcome": outcome,
+        "reason": "" if error is None else str(error),
+        "finding": None if finding is None else finding.as_dict(),
+        "figures": dict(bench.figures) if bench is not None else {},
+        "duration": call.duration,
+        "reproduce": reproduce(item, settings, finding.token if finding else ""),
+    }
+
+
+def reproduce(item: pytest.Item, settings: Settings, token: str = "") -> str:
+    """Return the command that runs this one test again, with the same chance."""
+    words = ["pytest"]
+    if is_within(item.nodeid, SUITE_NODE):
+        name = target_name(item)
+        words.append(f"--eventstore={name}")
+    words += [item.nodeid, f"--eventstore-seed={settings.seed}"]
+    if settings.effort != "standard":
+        words.append(f"--eventstore-effort={settings.effort}")
+    if token:
+        words.append(f"--eventstore-replay={token}")
+    return shlex.join(words)
+
+
+def readable(record: Record, requirement: Requirement, error: BaseException | None) -> str:
+    """Return a failure in words: the requirement, what was seen, how to see it again."""
+    finding = record["finding"]
+    lines = [
+        f"{requirement.id} ({requirement.level.upper()}) {requirement.statement}",
+        f"target:   {record['target']}",
+        str(error) if isinstance(error, ContractViolation) else f"seen:     {finding['seen']}",
+    ]
+    lines += getattr(error, "__notes__", ())
+    lines.append(f"reproduce: {record['reproduce']}")
+    return redact("\n".join(lines))
+
+
+def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
+    if error is None:
+        return "met"
+    for kind, outcome in _SKIPS:
+        if isinstance(error, kind):
+            return outcome
+    if report.skipped:  # a plain skip names no reason that the contract knows
+        return "not checkable"
+    return "failed" if report.when == "call" else "error"
+
+
+def _finding(error: BaseException | None, requirement: Requirement) -> Finding:
+    if isinstance(error, ContractViolation):
+        return error.finding
+    seen = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Finding(expected=requirement.statement, seen=seen, cause=requirement.breaks)
