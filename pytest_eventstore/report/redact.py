@@ -11,7 +11,7 @@ HIDDEN = "***"
 
 # The last @ before white space ends the user part: a raw password may hold / or @.
 _URL = re.compile(
-    r"""(?P<head>[a-z][a-z0-9+.\-]*://[^\s:/@?#"'<>]*:)(?P<secret>[^\s"'<>]*)@""", re.I
+    r"""(?P<head>[a-z][a-z0-9+.\-]*://[^\s:/@?#"'<>]*:)(?P<secret>[^\s"'<>]*)@""", re.IGNORECASE
 )
 _KEY = re.compile(
     r"""(?P<head>["']?\b\w*(?:password|passwd|passphrase|pwd|secret|api_?key|access_?token)\b["']?

@@ -159,8 +159,8 @@ def _details(trial: Trial, width: int) -> Iterator[Line]:
     shown = finding.history[:_HISTORY_LINES]
     if shown:
         yield Line(f"{_INDENT}history:")
-    for line in shown:
-        yield from _wrapped(f"{_INDENT}  {line}", width, _INDENT + "    ")
+    for line in shown:  # a history is drawn in columns, which wrapping would break
+        yield Line(f"{_INDENT}  {line}")
     if more := len(finding.history) - len(shown):
         yield Line(f"{_INDENT}  … and {more} more calls, in the JSON report")
 

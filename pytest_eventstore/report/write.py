@@ -73,9 +73,9 @@ def _render(run: Run, suffix: str) -> str:
         return markdown.render(run)
     if suffix == ".svg":
         return badge.render(run)
-    from pytest_eventstore.report import html
+    from pytest_eventstore.report.html import render as render_page
 
-    return html.render(run)
+    return render_page(run)
 
 
 def _is_step_summary(path: str | os.PathLike[str]) -> bool:
