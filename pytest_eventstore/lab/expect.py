@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_eventstore.lab.examples import PLAIN_TYPE, TEXT_FIELDS
 from pytest_eventstore.outcomes import violated
-from pytest_eventstore.ports import Event, LoadResult, Snapshot, instant
+from pytest_eventstore.ports import AppendResult, Event, LoadResult, Snapshot, instant
 
 _LONG = 160
 _MANY = 12
@@ -158,6 +158,8 @@ def show(value: object) -> str:
         return show_event(value)
     if isinstance(value, LoadResult):
         return show_events(value.events) + _corrupt(value)
+    if isinstance(value, AppendResult):
+        return f"{value.bytes_written} bytes"
     if isinstance(value, Snapshot):
         return (
             f"Snapshot({value.aggregate_type!r}, seq_nr={value.seq_nr}, "
@@ -169,7 +171,7 @@ def show(value: object) -> str:
 def show_event(event: Event) -> str:
     """Return an event as a call that makes it, without what does not matter."""
     try:
-        when = event.timestamp.isoformat()
+        when = event.timestamp.isoformat().replace("+00:00", "Z")
     except Exception:  # a smuggled event may carry anything
         when = repr(event.timestamp)
     parts = [f"id={_cut(repr(event.id))}"]

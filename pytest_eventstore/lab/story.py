@@ -16,7 +16,7 @@ from pytest_eventstore.lab.expect import (
     expect_equal,
     expect_events,
     show,
-    show_event,
+    show_events,
 )
 from pytest_eventstore.lab.handles import Handle, Location
 from pytest_eventstore.outcomes import violated
@@ -32,6 +32,7 @@ from pytest_eventstore.ports import (
 P = TypeVar("P")
 
 _HEAD, _TAIL = 12, 28
+_MANY = 5  # arguments; from there on an append is told by ids
 
 
 class Diary:
@@ -85,7 +86,8 @@ class _Told:
             return found
 
         def call(*arguments: Any) -> Any:
-            shown = ", ".join(show_event(a) if isinstance(a, Event) else show(a) for a in arguments)
+            many = len(arguments) > _MANY
+            shown = show_events(arguments) if many else ", ".join(map(show, arguments))
             return self._diary.call(f"{self._name}{method}({shown})", found, *arguments)
 
         return call

@@ -1,0 +1,25 @@
+"""The conformance tests, one class for each part of the contract."""
+
+from __future__ import annotations
+
+from pytest_eventstore.suite.allocator import AllocatorTests
+from pytest_eventstore.suite.append import AppendTests
+from pytest_eventstore.suite.order import OrderTests
+from pytest_eventstore.suite.reads import AfterNumberTests, LatestTests, SinceTests
+from pytest_eventstore.suite.snapshots import SnapshotTests
+
+
+class EventStoreSuite(
+    AppendTests,
+    OrderTests,
+    AfterNumberTests,
+    SinceTests,
+    LatestTests,
+    AllocatorTests,
+    SnapshotTests,
+):
+    """Every test of the contract; a subclass in a user's own tree holds an adapter to it."""
+
+
+PARTS: tuple[type, ...] = EventStoreSuite.__bases__
+"""The classes of tests, in the order of the contract."""
