@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pytest_eventstore import progress
-from pytest_eventstore.collect import VirtualSuite, replays_of
+from pytest_eventstore.collect import VirtualSuite, replays_of, target_name
 from pytest_eventstore.lab.bench import Bench, Effort
 from pytest_eventstore.options import read_settings
-from pytest_eventstore.running import KEY, SuiteRun, target_of
+from pytest_eventstore.running import KEY, SuiteRun
+from pytest_eventstore.targets import Target
 
 
 def activate(config: pytest.Config) -> SuiteRun:
@@ -44,16 +47,43 @@ def activate_late(item: pytest.Item) -> None:
 def make_bench(request: pytest.FixtureRequest, factory: Any) -> Bench:
     """Return the bench for one test."""
     config = request.config
-    settings = config.stash[KEY].settings
+    run = config.stash[KEY]
+    settings = run.settings
+    target = factory
+    if not isinstance(factory, Target):
+        target = _target_of(request, factory)
+        run.check_once(target)
     kind = settings.replay.partition(":")[0]
     return Bench(
-        target_of(request, factory),
+        target,
         effort=Effort(settings.effort),
         seed=settings.seed,
         name=request.node.nodeid,
         replay=settings.replay if kind in replays_of(request.node) else None,
         database=_examples(config),
         report_progress=progress.reporter(config, request.node.nodeid),
+    )
+
+
+def _target_of(request: pytest.FixtureRequest, factory: Any) -> Target:
+    """Return the target that a user's ``eventstore_factory`` stands for."""
+    module_name = str(getattr(factory, "__module__", ""))
+    name = str(getattr(factory, "__qualname__", ""))
+    module = sys.modules.get(module_name)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    # A worker process must find the very same file under that name.
+    is_importable = (
+        found is factory
+        and module_name != "__main__"
+        and (spec := importlib.util.find_spec(module_name)) is not None
+        and spec.origin == getattr(module, "__file__", "")
+    )
+    return Target(
+        name=target_name(request.node),
+        spec=f"{module_name}:{name}" if is_importable else "",
+        factory=factory,
     )
 
 

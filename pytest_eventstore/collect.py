@@ -8,7 +8,7 @@ wherever the package is installed.
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import pytest
@@ -76,15 +76,20 @@ def describe(item: pytest.Item) -> None:
     ]
 
 
-def left_out_because(item: pytest.Item, settings: Settings) -> str:
-    """Return which setting leaves a suite test out; empty if it is to run."""
+def is_left_out(item: pytest.Item, settings: Settings) -> bool:
+    """Whether a setting leaves a suite test out."""
     if settings.replay:
-        if settings.replay.partition(":")[0] not in replays_of(item):
-            return "replay"
-        return ""
+        return settings.replay.partition(":")[0] not in replays_of(item)
     if settings.level == "must" and requirement_tested(item).level != "must":
-        return "level"
-    return "" if tier_of(item) in settings.tiers else "tier"
+        return True
+    return tier_of(item) not in settings.tiers
+
+
+def pairs(items: Iterable[pytest.Item]) -> list[tuple[str, str]]:
+    """Return target and requirement of each suite test among the items."""
+    return [
+        (target_name(item), requirement_tested(item).id) for item in items if is_suite_test(item)
+    ]
 
 
 def _function_name(item: pytest.Item) -> str:

@@ -125,6 +125,7 @@ class Settings:
 
     Args:
         targets: The adapters to test through the first door, and those that cannot be loaded.
+        named: The names of targets in pyproject.toml.
         level: As given; empty if it was not.
         tiers: Letters of the tiers to run.
         effort: One of `EFFORTS`.
@@ -139,6 +140,7 @@ class Settings:
     """
 
     targets: tuple[Resolved, ...] = ()
+    named: tuple[str, ...] = ()
     level: str = ""
     tiers: tuple[str, ...] = tuple(TIERS)
     effort: str = "standard"
@@ -154,7 +156,7 @@ class Settings:
     @property
     def gating_level(self) -> str:
         """The lowest level that decides the verdict."""
-        return self.level or "must"
+        return "should" if "should" in (self.level, *self.require) else "must"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -191,6 +193,7 @@ def read_settings(config: pytest.Config) -> Settings:
     known = paths("--eventstore-known", "known")
     settings = Settings(
         targets=resolve_all(option(config, "--eventstore") or (), table.get("targets", {}), here),
+        named=tuple(table.get("targets", {})),
         level=_one_of("--eventstore-level", _pick(config, table, "level"), LEVELS),
         tiers=_tiers(_pick(config, table, "tier")),
         effort=_one_of("--eventstore-effort", _pick(config, table, "effort"), EFFORTS)
@@ -208,6 +211,8 @@ def read_settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(
             "--eventstore-known-update needs --eventstore-known FILE, the list to rewrite"
         )
+    for path in settings.reports:
+        _check_report(path)
     return settings
 
 
@@ -309,6 +314,15 @@ def _require(value: Any) -> tuple[str, ...]:
         requirement_id(word, "--eventstore-require takes conformant, must, should or ids")
         for word in words
     )
+
+
+def _check_report(path: Path) -> None:
+    from pytest_eventstore.report import UnwritableReportError, check
+
+    try:
+        check(path)
+    except UnwritableReportError as error:
+        raise pytest.UsageError(f"--eventstore-report: {error}") from error
 
 
 def _contract(value: str | None) -> str:

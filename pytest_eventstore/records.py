@@ -7,7 +7,8 @@ to the controller by themselves.
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -26,10 +27,11 @@ from pytest_eventstore.outcomes import (
     NotCheckable,
     NotOffered,
 )
+from pytest_eventstore.preflight import Preflight
 from pytest_eventstore.report.redact import redact
 from pytest_eventstore.requirements import Requirement
 
-Record = dict[str, Any]
+Record: TypeAlias = dict[str, Any]
 
 _SKIPS: tuple[tuple[type[BaseException], str], ...] = (
     (NotOffered, "not offered"),
@@ -43,6 +45,7 @@ def make_record(
     call: pytest.CallInfo[None],
     report: pytest.TestReport,
     settings: Settings,
+    preflight: Preflight | None,
 ) -> Record | None:
     """Return what this phase of a suite test says; None if it says nothing."""
     if report.passed and report.when != "call":
@@ -64,6 +67,9 @@ def make_record(
         "finding": None if finding is None else finding.as_dict(),
         "figures": dict(bench.figures) if bench is not None else {},
         "duration": call.duration,
+        "is_violation": isinstance(error, ContractViolation),
+        "known": "",
+        "about": asdict(preflight) if preflight else None,
         "reproduce": reproduce(item, settings, finding.token if finding else ""),
     }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_eventstore.preflight import Preflight
 from pytest_eventstore.report.build import TargetInfo, build_run
 from pytest_eventstore.report.model import Environment, Run
 from pytest_eventstore.requirements import load_requirements
@@ -35,7 +36,7 @@ class Outline:
         self.left_out = [(target, id_) for target, id_ in found["left_out"]]
 
 
-def make_run(run: SuiteRun, duration: float) -> Run:
+def make_run(run: SuiteRun, duration: float, problems: list[str]) -> Run:
     """Return everything the run found out."""
     settings = run.settings
     specs = {resolved.name: resolved.spec for resolved in settings.targets}
@@ -47,10 +48,11 @@ def make_run(run: SuiteRun, duration: float) -> Run:
             TargetInfo(
                 name=name,
                 spec=specs.get(name, ""),
-                adapter=run.preflights[name].adapter if name in run.preflights else "",
-                capabilities=run.preflights[name].capabilities if name in run.preflights else {},
+                adapter=found.adapter,
+                capabilities=found.capabilities,
             )
             for name in names
+            for found in [run.preflights.get(name, Preflight())]
         ],
         environment=Environment(
             python=platform.python_version(),
@@ -70,8 +72,23 @@ def make_run(run: SuiteRun, duration: float) -> Run:
         left_out=run.outline.left_out,
         narrowed=narrowed_by(run.config, settings),
         duration=duration,
-        problems=[f"{name}: {run.preflights[name].problem}" for name in run.broken],
+        known=_known_keys(run),
+        problems=problems,
     )
+
+
+def _known_keys(run: SuiteRun) -> dict[tuple[str, str], str]:
+    """Return the remark of each requirement whose failures are all listed."""
+    listed: dict[tuple[str, str], str] = {}
+    unlisted = set()
+    for record in run.records.values():
+        if record["outcome"] == "failed":
+            key = (record["target"], record["requirement"])
+            if record["known"]:
+                listed[key] = record["known"]
+            else:
+                unlisted.add(key)
+    return {key: remark for key, remark in listed.items() if key not in unlisted}
 
 
 def narrowed_by(config: pytest.Config, settings: Any) -> list[str]:
@@ -88,6 +105,7 @@ def narrowed_by(config: pytest.Config, settings: Any) -> list[str]:
         found.append(f"--eventstore-tier {','.join(settings.tiers)}")
     if settings.replay:
         found.append(f"--eventstore-replay {settings.replay}")
+    found += [str(arg) for arg in config.args if "::" in str(arg)]
     virtual = config.pluginmanager.get_plugin("eventstore-virtual")
     found += list(getattr(virtual, "wanted", ()))
     return found
