@@ -1,0 +1,141 @@
+"""Two traced processes driven in turns: one runs, the other stands."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from pytest_eventstore.lab.tracer.events import Exit, Stop
+from pytest_eventstore.lab.tracer.session import Tracer
+
+_TURN = 0.001
+_LOCK_TURNS = 2  # asleep in a lock for two turns running: it waits
+_INPUT_WAIT = 0.1  # asleep for input or a time for so long: it waits
+_POLLS = 3  # the same calls between sleeps three times running: it waits
+
+
+class StuckError(Exception):
+    """The processes did not come to their end in time; the message says where they are."""
+
+
+class Drive:
+    """Lets one process at a time run, and tells when it ends or waits for the other.
+
+    Sleeps take no time: they return at once, and the calls between them tell
+    whether the process polls for something or only takes its time.
+    """
+
+    def __init__(self, tracer: Tracer, *, limit: float = 20.0) -> None:
+        self._tracer = tracer
+        self._deadline = time.monotonic() + limit
+        self._standing: dict[int, Stop] = {}
+        self.ended: dict[int, Exit] = {}
+        self.calls: dict[int, list[Stop]] = {}
+
+    def to_call(self, pid: int, number: int) -> Stop | None:
+        """Run a process to its numbered call; None if it ends or waits before that."""
+        return self._run(pid, number)
+
+    def to_end(self, pid: int, *, patience: float = 0.0) -> bool:
+        """Run a process to its end; False if it waits for another.
+
+        With `patience` its sleeps take their time, and only after so many
+        seconds in this turn is it taken to wait.
+        """
+        self._run(pid, None, patience)
+        return pid in self.ended
+
+    def all_to_end(self, *pids: int) -> None:
+        """Run processes in turns until all have ended; at last let them sleep in earnest.
+
+        Raises:
+            StuckError: they wait for each other, or for something else.
+        """
+        for _ in range(3):
+            for pid in pids:
+                if pid not in self.ended:
+                    self._run(pid, None)
+        for pid in pids:
+            while pid not in self.ended:
+                self._run(pid, None, patience=1.0)
+                self._check_deadline()
+
+    def kill(self, pid: int) -> None:
+        """End a process as SIGKILL does."""
+        self.ended[pid] = self._tracer.kill(pid)
+        for tid in [t for t, stop in self._standing.items() if stop.pid == pid]:
+            del self._standing[tid]
+
+    def _run(self, pid: int, number: int | None, patience: float = 0.0) -> Stop | None:
+        self._release(pid, earnest=patience > 0)
+        cycle = _Cycle()
+        began = quiet_since = time.monotonic()
+        asleep = 0
+        while pid not in self.ended:
+            event = self._tracer.wait(_TURN)
+            now = time.monotonic()
+            if isinstance(event, Exit):
+                self.ended[event.pid] = event
+            elif event is None:
+                call = self._tracer.waiting(pid)
+                asleep = asleep + 1 if call in ("flock", "fcntl", "futex") else 0
+                if now - began > patience and (
+                    asleep >= _LOCK_TURNS or (call and now - quiet_since > _INPUT_WAIT)
+                ):
+                    return None
+                self._check_deadline()
+                continue
+            elif event.pid != pid:
+                self._standing[event.tid] = event
+            elif event.sleeps:
+                if cycle.repeats() and now - began >= patience:
+                    self._standing[event.tid] = event
+                    return None
+                self._pass(event, earnest=patience > 0)
+            else:
+                if self._note(event, number):
+                    return event
+                cycle.add(event)
+                self._tracer.resume(event)
+            quiet_since, asleep = now, 0
+            self._check_deadline()
+        return None
+
+    def _note(self, stop: Stop, number: int | None) -> bool:
+        self.calls.setdefault(stop.pid, []).append(stop)
+        if number is not None and stop.index == number:
+            self._standing[stop.tid] = stop
+            return True
+        return False
+
+    def _release(self, pid: int, *, earnest: bool) -> None:
+        for tid, stop in list(self._standing.items()):
+            if stop.pid == pid:
+                del self._standing[tid]
+                self._pass(stop, earnest=earnest)
+
+    def _pass(self, stop: Stop, *, earnest: bool) -> None:
+        if stop.sleeps and not earnest:
+            self._tracer.skip(stop)
+        else:
+            self._tracer.resume(stop)
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise StuckError("the processes came to no end")
+
+
+class _Cycle:
+    """Whether the calls between sleeps are the same again and again."""
+
+    def __init__(self) -> None:
+        self._current: list[tuple[str, str]] = []
+        self._past: deque[tuple[tuple[str, str], ...]] = deque(maxlen=_POLLS)
+
+    def add(self, stop: Stop) -> None:
+        self._current.append((stop.name, stop.path))
+
+    def repeats(self) -> bool:
+        self._past.append(tuple(self._current))
+        self._current.clear()
+        return len(self._past) == _POLLS and len(set(self._past)) == 1
