@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from eventstore_reference.cutover import run_cutover
+from eventstore_reference.file_snapshots import FileSnapshotStore
+from eventstore_reference.file_store import FileEventStore
 from eventstore_reference.memory import open_ports as open_memory
+from eventstore_reference.recorder import SessionRecorder
+from eventstore_reference.sqlite_counter import SqliteSeqCounter
+from eventstore_reference.wiring import open_ports
 
-__all__ = ["open_memory"]
+__all__ = [
+    "FileEventStore",
+    "FileSnapshotStore",
+    "SessionRecorder",
+    "SqliteSeqCounter",
+    "open_memory",
+    "open_ports",
+    "run_cutover",
+]

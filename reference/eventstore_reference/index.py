@@ -1,0 +1,264 @@
+"""The index of the log: where each event's line lies, by number, id and session.
+
+It is a cache. Every row carries the checksum of its line, so a stale one is
+noticed, and the whole is rebuilt from the log when it is missing or doubtful.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from eventstore_reference.lines import Line
+from eventstore_reference.sqlite_file import SqliteFile
+from pytest_eventstore.ports import SYSTEM_CUTOVER, instant
+
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS files (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, inode INTEGER NOT NULL, marked INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    position INTEGER PRIMARY KEY, file INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, number INTEGER NOT NULL,
+    moment INTEGER NOT NULL, id_hash INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_number ON events (number, moment) WHERE number > 0;
+CREATE INDEX IF NOT EXISTS by_id ON events (id_hash);
+CREATE TABLE IF NOT EXISTS passed_over (
+    file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
+    damaged INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+    session TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cutover (position INTEGER NOT NULL);
+PRAGMA user_version = {_VERSION}
+"""
+_TABLES = ("files", "events", "passed_over", "sessions", "cutover")
+_MICROSECOND = timedelta(microseconds=1)
+_PLACE = "position, file, start, length, crc"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one event's line lies."""
+
+    position: int
+    file: int
+    start: int
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """A file of the log as the index knows it.
+
+    Args:
+        id: Its number; ascending in append order.
+        name: Its path below the location.
+        inode: What it was when indexed.
+        marked: Whether a line with marks was seen in it.
+    """
+
+    id: int
+    name: str
+    inode: int
+    marked: bool
+
+
+class Index:
+    """The rows of one location, in a file or, where none can be written, in memory."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def in_memory(cls) -> Index:
+        """Return an empty index that only this handle sees."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        return cls(connection)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection the rows are in."""
+        return self._db
+
+    def fits(self) -> bool:
+        """Return whether the tables are of this version."""
+        return bool(self._db.execute("PRAGMA user_version").fetchone()[0] == _VERSION)
+
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Make what is done inside visible to others at once, or not at all."""
+        self._db.execute(f"BEGIN {kind}")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def clear(self) -> None:
+        """Forget everything; inside a transaction."""
+        for table in _TABLES:
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+
+    # What is written, inside a transaction
+
+    def add_file(self, name: str, inode: int) -> IndexedFile:
+        """Add a file that comes after all others in append order."""
+        row = self._db.execute(
+            "INSERT INTO files (name, inode, marked) VALUES (?, ?, 0) RETURNING id", (name, inode)
+        ).fetchone()
+        return IndexedFile(row[0], name, inode, marked=False)
+
+    def mark_file(self, file: int) -> None:
+        """Remember that marked lines have begun in a file."""
+        self._db.execute("UPDATE files SET marked = 1 WHERE id = ?", (file,))
+
+    def add_line(self, file: int, line: Line) -> None:
+        """Add an event that comes after all others in append order."""
+        event = line.event
+        if event.type == SYSTEM_CUTOVER and not self.holds_cutover():
+            self._db.execute("UPDATE events SET number = 0 WHERE number > 0")
+            position = self._db.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+            self._db.execute("INSERT INTO cutover VALUES (?)", (position + 1,))
+        self._db.execute(
+            "INSERT INTO events (file, start, length, crc, number, moment, id_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                file,
+                line.start,
+                line.length,
+                line.crc,
+                event.seq_nr,
+                instant(event.timestamp) // _MICROSECOND,
+                id_hash(event.id),
+            ),
+        )
+        if event.session_id:
+            self._db.execute(
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?)",
+                (_storable(event.session_id), _storable(event.id)),
+            )
+
+    def add_passed_over(self, file: int, start: int, length: int, *, damaged: bool) -> None:
+        """Add a stretch that holds no event of its own."""
+        self._db.execute(
+            "INSERT INTO passed_over VALUES (?, ?, ?, ?)", (file, start, length, damaged)
+        )
+
+    # What is read
+
+    def files(self) -> list[IndexedFile]:
+        """Return the files in append order."""
+        rows = self._db.execute("SELECT id, name, inode, marked FROM files ORDER BY id")
+        return [IndexedFile(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+    def last_file(self) -> IndexedFile | None:
+        """Return the last file in append order."""
+        row = self._db.execute(
+            "SELECT id, name, inode, marked FROM files ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return None if row is None else IndexedFile(row[0], row[1], row[2], bool(row[3]))
+
+    def last_place(self) -> Place | None:
+        """Return the event last in append order."""
+        row = self._db.execute(
+            f"SELECT {_PLACE} FROM events ORDER BY position DESC LIMIT 1"  # noqa: S608
+        ).fetchone()
+        return None if row is None else Place(*row)
+
+    def end_of(self, file: int) -> int:
+        """Return up to where a file is indexed."""
+        end = 0
+        place = self.last_place()
+        if place is not None and place.file == file:
+            end = place.start + place.length
+        row = self._db.execute(
+            "SELECT max(start + length) FROM passed_over WHERE file = ?", (file,)
+        ).fetchone()
+        return max(end, row[0] or 0)
+
+    def places_after(self, number: int) -> list[Place]:
+        """Return the numbered events above a number, by number, then by time."""
+        rows = self._db.execute(
+            f"SELECT {_PLACE} FROM events WHERE number > 0 AND number > ?"  # noqa: S608
+            " ORDER BY number, moment, position",
+            (number,),
+        )
+        return [Place(*row) for row in rows]
+
+    def places_by_time(self, after: timedelta | None = None) -> list[Place]:
+        """Return the events, or those later than a time, by time, then in append order."""
+        condition, values = "", ()
+        if after is not None:
+            condition, values = "WHERE moment > ?", (after // _MICROSECOND,)  # type: ignore[assignment]
+        rows = self._db.execute(
+            f"SELECT {_PLACE} FROM events {condition} ORDER BY moment, position",  # noqa: S608
+            values,
+        )
+        return [Place(*row) for row in rows]
+
+    def places_of_ids(self, ids: Iterable[str]) -> list[Place]:
+        """Return the events that may have one of the ids."""
+        return [
+            Place(*row)
+            for one in ids
+            for row in self._db.execute(
+                f"SELECT {_PLACE} FROM events WHERE id_hash = ?",  # noqa: S608
+                (id_hash(one),),
+            )
+        ]
+
+    def latest_number(self) -> int:
+        """Return the highest number, or 0."""
+        row = self._db.execute(
+            "SELECT number FROM events WHERE number > 0 ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        return row[0] if row else 0
+
+    def last_event_id(self, session: str) -> str:
+        """Return the id of a session's last event, or nothing."""
+        row = self._db.execute(
+            "SELECT event FROM sessions WHERE session = ?", (_storable(session),)
+        ).fetchone()
+        return _restored(row[0]) if row else ""
+
+    def holds_cutover(self) -> bool:
+        """Return whether the cutover's event is indexed."""
+        return self._db.execute("SELECT 1 FROM cutover").fetchone() is not None
+
+    def damaged_count(self) -> int:
+        """Return how many damaged lines were passed over."""
+        row = self._db.execute("SELECT count(*) FROM passed_over WHERE damaged").fetchone()
+        return int(row[0])
+
+
+def id_hash(text: str) -> int:
+    """Return 64 bits that stand for an id."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _storable(text: str) -> str | bytes:
+    """Return the text as SQLite takes it: lone surrogates as a blob."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _restored(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+def index_file(path: str) -> SqliteFile:
+    """Return the file an index is kept in."""
+    return SqliteFile(path, synchronous="NORMAL", schema=_SCHEMA)
