@@ -303,6 +303,9 @@ def see_all(result: LoadResult) -> list[Seen]:
 
 def seen_events(result: Any) -> list[Seen]:
     """Return a load's result as `Seen`, also after a journey through JSON."""
+    if not result or isinstance(result[0], Seen):
+        seen: list[Seen] = result
+        return seen
     return [item if isinstance(item, Seen) else Seen(*item) for item in result]
 
 
