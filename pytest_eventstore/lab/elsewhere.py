@@ -138,6 +138,9 @@ def _serve(factory: Factory, request: tuple[str, Path, tuple[Any, ...], bool]) -
     try:
         if powerless:
             drop_power()
+    except OSError as error:
+        return pickle.dumps((None, f"root cannot be made to obey file modes: {error}"))
+    try:
         handle = open_handle(factory, path)
         try:
             return pickle.dumps((True, globals()[name](handle, *arguments)))
@@ -172,6 +175,8 @@ def _forked(
 
 def _unpack(answer: bytes) -> Any:
     succeeded, value = pickle.loads(answer)  # noqa: S301  # from our own child
+    if succeeded is None:
+        not_checkable(value)
     if not succeeded:
         raise ElsewhereError(value)
     return value
@@ -195,7 +200,7 @@ def drop_power() -> None:
     Changing the user would do as well, but then modules that are imported
     later, and the folders above the location, might not be readable any more.
     """
-    if os.geteuid():
+    if not hasattr(os, "geteuid") or os.geteuid():
         return
     libc = ctypes.CDLL(None, use_errno=True)
     header = _Header(_CAPABILITY_VERSION_3, 0)

@@ -28,14 +28,15 @@ class RoundTrip:
         self._stored: list[Event] = []
         self._suffix = count(1)
 
-    def __call__(self, *events: Event, may_refuse: bool = False) -> None:
-        """Store events and fail unless they come back.
+    def __call__(self, *events: Event) -> None:
+        """Store events, in one append, and fail unless they come back."""
+        self._store(events, may_refuse=False)
 
-        Args:
-            events: The events, in one append.
-            may_refuse: Whether the store may raise instead; then it must have
-                stored none of them.
-        """
+    def offer(self, *events: Event) -> bool:
+        """Do the same, but let the store refuse, if it then has none; tell whether it took them."""
+        return self._store(events, may_refuse=True)
+
+    def _store(self, events: Sequence[Event], *, may_refuse: bool) -> bool:
         suffix = next(self._suffix)
         own = [replace(event, id=f"{event.id}-{suffix}") for event in events]
         self.told.diary.clear()
@@ -45,12 +46,13 @@ class RoundTrip:
             if not may_refuse:
                 raise
             self._expect([], own, self.writer, "after the refusal: ")
-            return
+            return False
         self._expect(own, own, self.writer, "")
         reader = self.told.open("fresh")
         self._expect(own, own, reader, "fresh.")
         reader.close()
         self._stored += own
+        return True
 
     def finish(self) -> None:
         """Fail unless everything stored so far is still there after closing."""

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pytest_eventstore.suite.allocator import AllocatorTests
 from pytest_eventstore.suite.append import AppendTests
+from pytest_eventstore.suite.bad_input import BadInputTests
+from pytest_eventstore.suite.cutover import CutoverTests
+from pytest_eventstore.suite.fidelity import FidelityTests
+from pytest_eventstore.suite.model import ModelTests
 from pytest_eventstore.suite.order import OrderTests
+from pytest_eventstore.suite.races_frozen import FrozenRaceTests
 from pytest_eventstore.suite.reads import AfterNumberTests, LatestTests, SinceTests
+from pytest_eventstore.suite.recorder import RecorderTests
+from pytest_eventstore.suite.resources import ResourceTests
 from pytest_eventstore.suite.snapshots import SnapshotTests
 
 
@@ -17,6 +24,13 @@ class EventStoreSuite(
     LatestTests,
     AllocatorTests,
     SnapshotTests,
+    CutoverTests,
+    RecorderTests,
+    FidelityTests,
+    BadInputTests,
+    ResourceTests,
+    ModelTests,
+    FrozenRaceTests,
 ):
     """Every test of the contract; a subclass in a user's own tree holds an adapter to it."""
 

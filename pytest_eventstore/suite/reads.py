@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -13,11 +12,9 @@ from pytest_eventstore.lab.examples import EPOCH, make_event, numbered, smuggle
 from pytest_eventstore.lab.expect import events_of
 from pytest_eventstore.lab.generators import ascending_seq_nrs, offsets, seq_nrs, timestamps
 from pytest_eventstore.lab.handles import open_handle
+from pytest_eventstore.lab.patience import Impatient, run_patiently
 from pytest_eventstore.lab.story import Story, story
 from pytest_eventstore.ports import MAX_SEQ_NR, SYSTEM_CUTOVER, Event, LoadResult, instant
-
-PATIENCE = 20.0
-"""Seconds after which a read that should not wait counts as waiting."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -349,34 +346,23 @@ def _expect_since(
 
 
 def _promptly(bench: Bench, told: Story, after: int) -> LoadResult:
-    """Load in a thread with a handle of its own, and fail if it does not come back."""
-    results: list[LoadResult] = []
-    errors: list[Exception] = []
+    """Load with a handle of its own, and fail if it does not come back."""
 
-    def load() -> None:
+    def load() -> LoadResult:
+        handle = open_handle(bench.target.factory, told.path)
         try:
-            handle = open_handle(bench.target.factory, told.path)
-            try:
-                results.append(handle.events.load_after_seq_nr(after))
-            finally:
-                handle.close()
-        except Exception as error:
-            errors.append(error)
+            return handle.events.load_after_seq_nr(after)
+        finally:
+            handle.close()
 
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
     line = f"load_after_seq_nr({after})"
-    if thread.is_alive():
+    try:
+        result = run_patiently(load)
+    except Impatient as error:
         told.violated(
             expected=f"{line} returns although numbers are missing",
-            seen=f"it has not returned after {PATIENCE:g} s",
+            seen=str(error),
             cause="the read waits for the event of a number that no event carries",
         )
-    if errors:
-        told.violated(
-            expected=f"{line} returns although numbers are missing",
-            seen=f"it raised {type(errors[0]).__name__}: {errors[0]}",
-        )
     told.diary.note(line)
-    return results[0]
+    return result
