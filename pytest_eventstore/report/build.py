@@ -17,7 +17,7 @@ from pytest_eventstore.report.model import (
     Trial,
     first_line,
 )
-from pytest_eventstore.report.redact import redact_all, secrets_in
+from pytest_eventstore.report.redact import presentable, secrets_in
 from pytest_eventstore.requirements import Requirement
 
 _DECISIVE = (
@@ -63,7 +63,7 @@ def build_run(
     problems: Iterable[str] = (),
     secrets: Iterable[str] = (),
 ) -> Run:
-    """Return the run, with every text in it redacted.
+    """Return the run, with every text in it redacted and printable.
 
     Args:
         reports: The `eventstore` dicts of the test reports.
@@ -87,16 +87,16 @@ def build_run(
     hidden = set(secrets) | secrets_in(environment.command)
     for target in targets:
         hidden |= secrets_in(target.spec)
-    clean: list[dict[str, Any]] = [redact_all(dict(r), hidden) for r in reports]
+    clean: list[dict[str, Any]] = [presentable(dict(r), hidden) for r in reports]
     expected = None if selected is None else Counter(selected)
     missing = Counter(left_out)
     grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for report in clean:
         grouped[report["target"]].append(report)
-    cleaned_narrowed = tuple(redact_all(list(narrowed), hidden))
+    cleaned_narrowed = tuple(presentable(list(narrowed), hidden))
     results = tuple(
         _target_result(
-            target=TargetInfo(**redact_all(vars(target), hidden)),
+            target=TargetInfo(**presentable(vars(target), hidden)),
             reports=grouped[target.name],
             requirements=requirements,
             contract=contract,
@@ -112,11 +112,11 @@ def build_run(
         contract=contract,
         level=level,
         environment=Environment(
-            **{k: _tupled(v) for k, v in redact_all(vars(environment), hidden).items()}
+            **{k: _tupled(v) for k, v in presentable(vars(environment), hidden).items()}
         ),
         targets=results,
         duration=duration,
-        problems=tuple(redact_all(list(problems), hidden)),
+        problems=tuple(presentable(list(problems), hidden)),
     )
 
 
@@ -217,11 +217,18 @@ def _trial(report: Mapping[str, Any]) -> Trial:
         test=report.get("test", ""),
         tier=report["tier"],
         outcome="failed" if report["outcome"] == "known" else report["outcome"],
-        reason=report.get("reason") or "",
+        reason=_without_outcome(report.get("reason") or ""),
         finding=None if finding is None else finding_from(finding),
         reproduce=report.get("reproduce") or "",
         duration=round(report.get("duration", 0.0), 4),
     )
+
+
+def _without_outcome(reason: str) -> str:
+    """Cut the outcome's name, which every report shows beside the reason."""
+    for prefix in ("not offered: ", "not checkable here: ", "inconclusive: "):
+        reason = reason.removeprefix(prefix)
+    return reason
 
 
 def finding_from(value: Mapping[str, Any]) -> Finding:

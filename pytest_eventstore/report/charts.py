@@ -12,9 +12,9 @@ from pytest_eventstore.report import svg, wording
 
 Point: TypeAlias = tuple[float, float]
 
-_WIDTH = 560.0
-_HEIGHT = 240.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, _WIDTH - 24, 14.0, _HEIGHT - 34
+_WIDTH = 440.0
+_HEIGHT = 220.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, _WIDTH - 30, 14.0, _HEIGHT - 34
 _ROW = 30.0
 _COLOURS = 6
 _STEPS = 4
@@ -43,7 +43,7 @@ def line_chart(lines: Mapping[str, Sequence[Point]]) -> str:
     scale = _Scale(
         low=math.log10(max(sizes[0], 1)),
         high=math.log10(max(sizes[-1], 1)),
-        most=max(value for _, value in points) or 1.0,
+        most=_round_up(max(value for _, value in points)),
     )
     body = [*_grid(scale), *_sizes(scale, sizes)]
     for index, line in enumerate(lines.values()):
@@ -60,7 +60,7 @@ def stacked_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> str
         return ""
     names = [svg.shorten(name, 18) for name, _ in rows]
     head = max(map(len, names)) * svg.CHARACTER + 16
-    room = _WIDTH - head - 90
+    room = _WIDTH - head - 84
     body = []
     for row, (name, (_, pieces)) in enumerate(zip(names, rows, strict=True)):
         y, x = row * _ROW + 4, head
@@ -75,6 +75,14 @@ def stacked_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> str
         total = wording.duration(sum(value for _, value in pieces))
         body.append(svg.text(total, x + 6, y + 15, "tick"))
     return svg.frame(body, _WIDTH, len(rows) * _ROW + 6, "Time spent", "chart")
+
+
+def _round_up(value: float) -> float:
+    """Return the next higher number whose quarters are short to write."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
 
 
 def _grid(scale: _Scale) -> Iterator[str]:
@@ -99,4 +107,4 @@ def _polyline(places: Sequence[Point], index: int) -> str:
 
 def _key(name: str, index: int) -> str:
     swatch = f'<i class="series{index % _COLOURS}"></i>'
-    return f'<span class="key">{swatch}{escape(svg.clean(name))}</span>'
+    return f'<span class="key">{swatch}{escape(name)}</span>'

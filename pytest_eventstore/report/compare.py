@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +72,7 @@ class Comparison:
         for title, changes in groups:
             if changes:
                 yield f"{title}:"
-            for change in changes:
-                yield f"  {change}"
-                if change.cause:
-                    yield f"      {change.cause}"
+            yield from _told(changes)
         counts = [f"{len(changes)} {title}" for title, changes in groups if changes]
         yield f"{'worse' if self.is_worse else 'not worse'}: {', '.join(counts) or 'no change'}"
 
@@ -119,6 +117,20 @@ def read(path: Path) -> Run:
         raise json_.NotAReportError(f"{path}: {error}") from error
     except json_.NotAReportError as error:
         raise json_.NotAReportError(f"{path}: {error}") from error
+
+
+def _told(changes: tuple[Change, ...]) -> Iterator[str]:
+    """Yield a line for each change; what is met in a target new to the report is only counted."""
+    counted: Counter[str] = Counter()
+    for change in changes:
+        if change.before is None and change.after is Result.MET:
+            counted[change.target] += 1
+            continue
+        yield f"  {change}"
+        if change.cause:
+            yield f"      {change.cause}"
+    for target, number in counted.items():
+        yield f"  {target}  {number} that were not in the old report"
 
 
 def _group(was: RequirementResult | None, now: RequirementResult | None) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from pytest_eventstore.report import charts, svg, timeline, wording
+from pytest_eventstore.report import charts, timeline, wording
 from pytest_eventstore.report.model import (
     LEVELS,
     RESULT_MEANINGS,
@@ -42,9 +43,8 @@ def render(run: Run) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_printable,
     )
-    environment.filters["slug"] = slug
+    environment.filters |= {"slug": slug, "code": code}
     template = environment.get_template("report.html")
     return template.render(
         run=run,
@@ -67,6 +67,15 @@ def render(run: Run) -> str:
 def slug(text: str) -> str:
     """Return text as it may stand in an HTML id or class; different texts may meet."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def code(text: str) -> Markup:
+    """Return text with what stands between backticks as code."""
+    pieces = (escape(piece) for piece in text.split("`"))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if odd else piece
+        for piece, odd in zip(pieces, itertools.cycle((False, True)))
+    )
 
 
 def series(figures: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
@@ -132,10 +141,6 @@ def _is_pair(item: object) -> bool:
         and len(item) == 2
         and all(isinstance(number, (int, float)) for number in item)
     )
-
-
-def _printable(value: Any) -> Any:
-    return svg.clean(value) if type(value) is str else value
 
 
 def _source(environment: Environment, name: str) -> Markup:

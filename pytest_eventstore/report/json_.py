@@ -29,23 +29,19 @@ class NotAReportError(ValueError):
     """The text is not a report that this version can read."""
 
 
-def to_object(run: Run) -> dict[str, Any]:
-    """Return the run as JSON-able values."""
-    return {
+def render(run: Run) -> str:
+    """Return the run as JSON text, stable from run to run but for what happened."""
+    value = {
         "format": FORMAT,
         "contract": run.contract,
         "level": run.level,
         "verdict": run.verdict.value,
         "duration": round(run.duration, 3),
-        "problems": list(run.problems),
+        "problems": run.problems,
         "environment": asdict(run.environment),
         "targets": [_target_object(target) for target in run.targets],
     }
-
-
-def render(run: Run) -> str:
-    """Return the run as JSON text, stable from run to run but for what happened."""
-    return json.dumps(to_object(run), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    return json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def schema() -> dict[str, Any]:

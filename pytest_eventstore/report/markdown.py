@@ -35,10 +35,10 @@ def render(run: Run, *, limit: int | None = None) -> str:
     tail = "\n".join(_tail(run))
     if limit is not None:
         note = "\n\n*… {} more failures left out here; the JSON report has them all.*"
-        room = limit - len((head + tail + note).encode("utf-8", "backslashreplace")) - 200
+        room = limit - len((head + tail + note).encode()) - 200
         kept = 0
         for block in blocks:
-            room -= len(block.encode("utf-8", "backslashreplace")) + 2
+            room -= len(block.encode()) + 2
             if room < 0:
                 break
             kept += 1

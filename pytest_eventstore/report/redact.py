@@ -1,4 +1,4 @@
-"""Takes passwords out of values before they are shown anywhere."""
+"""Makes values fit to be shown: without passwords, and in characters that any file can hold."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _KEY = re.compile(
         (?P<secret>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&;,"'(){}\[\]]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _SHORTEST = 4  # a shorter secret stands in too many innocent words to be hunted everywhere
 
 
@@ -38,25 +39,35 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return _KEY.sub(_hide_value, text)
 
 
-def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
-    """Return the value with every text in it redacted, keys included, as strict JSON has it.
+def printable(text: str) -> str:
+    """Return the text with control characters and lone surrogates written as escapes."""
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def presentable(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """Return the value with every text in it redacted and printable, as strict JSON has it.
 
     What JSON has no word for, such as NaN or bytes, becomes its `repr`.
     """
     if isinstance(value, str):
-        return redact(value, secrets)
+        return printable(redact(value, secrets))
     if isinstance(value, Mapping):
-        return {redact(str(k), secrets): redact_all(v, secrets) for k, v in value.items()}
+        return {presentable(str(k), secrets): presentable(v, secrets) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redact_all(item, secrets) for item in value]
+        return [presentable(item, secrets) for item in value]
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return redact(repr(value), secrets)
+    return presentable(repr(value), secrets)
 
 
 def _hide_value(match: re.Match[str]) -> str:
     secret = match["secret"]
     quote = secret[0] if secret[0] in "\"'" else ""
     return f"{match['head']}{quote}{HIDDEN}{quote}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

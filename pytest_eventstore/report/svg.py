@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 
 CHARACTER = 6.7  # pixels of an average character at 12 px, on the generous side
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-
-
-def clean(text: str) -> str:
-    """Return text without the characters that no XML or HTML can hold, each shown as an escape."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
 
 def shorten(text: str, most: int) -> str:
     """Return text of at most so many characters, an ellipsis for the rest."""
-    text = clean(" ".join(text.split()))
+    text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def text(content: str, x: float, y: float, kind: str = "") -> str:
-    """Return a line of text, whatever characters it holds."""
+    """Return a line of text."""
     name = f' class="{kind}"' if kind else ""
-    return f'<text{name} x="{x:.1f}" y="{y:.1f}">{escape(clean(content))}</text>'
+    return f'<text{name} x="{x:.1f}" y="{y:.1f}">{escape(content)}</text>'
 
 
 def frame(body: Iterable[str], width: float, height: float, label: str, kind: str) -> str:
     """Return the drawing, with a label for those who do not see it."""
     return (
-        f'<svg class="{kind}" role="img" aria-label="{escape(clean(label))}" width="{width:.0f}"'
+        f'<svg class="{kind}" role="img" aria-label="{escape(label)}" width="{width:.0f}"'
         f' height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">{"".join(body)}</svg>'
     )

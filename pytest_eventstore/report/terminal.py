@@ -91,9 +91,10 @@ def _target(target: TargetResult, *, width: int, details: bool) -> Iterator[Line
 def _table(target: TargetResult) -> Iterator[Line]:
     tiers = [t for t in TIERS if any(r.tier == t for r in target.requirements)]
     parts = wording.by_part(target.requirements)
-    first = max((len(part) for part, _ in parts), default=4)
+    title = "met / all"
+    first = max(len(title), *(len(part) for part, _ in parts))
     heads = [TIER_NAMES[tier] for tier in tiers]
-    yield Line(f"  {'part':<{first}}  " + "  ".join(heads) + "  met of all")
+    yield Line(f"  {title:<{first}}  " + "  ".join(heads))
     for part, requirements in parts:
         cells = []
         for tier, head in zip(tiers, heads, strict=True):

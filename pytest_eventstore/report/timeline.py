@@ -148,7 +148,7 @@ def _bar(bar: _Bar, width: float) -> str:
     box = f'x="{bar.left:.1f}" y="{y}" width="{right - bar.left:.1f}" height="{_BAR}" rx="4"'
     label = svg.text(bar.label, bar.left + 5, y + 14)
     outcome = svg.text(bar.outcome, bar.left + 5, y + 28, "outcome")
-    hint = f"<title>{escape(svg.clean(title))}</title>"
+    hint = f"<title>{escape(title)}</title>"
     return f'<g class="call {kind}">{hint}<rect {box}/>{label}{outcome}</g>'
 
 

@@ -16,7 +16,6 @@ SUFFIXES = {
     ".svg": "a badge",
 }
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
-_ERRORS = "backslashreplace"  # a history may quote a lone surrogate, which no file can hold
 
 
 class UnwritableReportError(ValueError):
@@ -55,14 +54,14 @@ def write(run: Run, path: str | os.PathLike[str]) -> str:
     """
     check(path)
     if _is_step_summary(path):
-        with open(path, "a", encoding="utf-8", errors=_ERRORS) as summary:
+        with open(path, "a", encoding="utf-8") as summary:
             summary.write(markdown.render(run, limit=markdown.STEP_SUMMARY_LIMIT) + "\n")
         return f"appended to the step summary {os.fspath(path)}"
     suffix = Path(path).suffix.lower()
     if suffix == ".svg" and not badge.is_deserved(run):
         return f"{os.fspath(path)} not written: a badge needs a complete run"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(_render(run, suffix), encoding="utf-8", errors=_ERRORS)
+    Path(path).write_text(_render(run, suffix), encoding="utf-8")
     return f"wrote {os.fspath(path)}"
 
 
