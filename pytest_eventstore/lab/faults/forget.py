@@ -1,0 +1,167 @@
+"""Forget: power is lost after the i-th operation, and the disk is one of those it may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_eventstore.lab.faults.disks import MODELS, Model, State, build, state, states_at
+from pytest_eventstore.lab.faults.images import Image
+from pytest_eventstore.lab.faults.judging import judge
+from pytest_eventstore.lab.faults.observing import Observation
+from pytest_eventstore.lab.faults.oplog import DATA_OPS, NAME_OPS, Log, Mark, Sync
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, progress_at, rehearse
+from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
+from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, keep, staged
+from pytest_eventstore.lab.tracer import report as say
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A state, built, and how far the steps had come."""
+
+    state: State
+    image: Image
+    progress: Progress
+
+    @property
+    def key(self) -> tuple[bytes, tuple[str, ...]]:
+        """Equal for disks that are judged alike."""
+        return self.image.digest, tuple(tried.phase for tried in self.progress.steps)
+
+
+def sweep(source: Source, name: str, settings: Settings) -> Report:
+    """Judge the disks that a loss of power in a scenario may leave."""
+    report = Report()
+    with staged(source, SCENARIOS[name]) as stage:
+        try:
+            rehearsal = rehearse(stage)
+        except StageError as error:
+            report.doubts.append(str(error))
+            return report
+        if not stage.in_files:
+            report.not_offered = "what it stores is not in files under its location"
+            return report
+        explore(stage, rehearsal, settings, report)
+    return report
+
+
+def explore(
+    stage: Stage,
+    rehearsal: Rehearsal,
+    settings: Settings,
+    report: Report,
+    *,
+    verb: str = "forget",
+    since: int = 0,
+    note: str = "",
+) -> None:
+    """Judge the disks that a recorded run may leave.
+
+    Args:
+        stage: Where to put the disks.
+        rehearsal: The run.
+        settings: How many, and what to look for.
+        report: Where to put what is found.
+        verb: What replay tokens begin with.
+        since: The first operation after which power may be lost.
+        note: What replay tokens carry before the point.
+    """
+    report.doubts += [f"{stage.scenario.name}: {doubt}" for doubt in rehearsal.log.doubts]
+    final = rehearsal.run.progress
+    if settings.only:
+        disks: Sequence[Disk] = [_replayed(rehearsal.log, final, settings.only)]
+        report.kept = str(keep(disks[0].image))
+    else:
+        disks = draw(list(disks_of(rehearsal.log, final, settings, since)), settings)
+    seen: dict[bytes, Observation] = {}
+    for count, disk in enumerate(disks, 1):
+        if count % 20 == 1:
+            say(f"{stage.scenario.name}: disk state {count} of {len(disks)}")
+        report.figures["disk states"] += 1
+        if disk.image.digest not in seen:
+            disk.image.put(stage.path)
+            seen[disk.image.digest] = stage.observe()
+        problems = judge(stage.tried(disk.progress), seen[disk.image.digest])
+        if any(settings.wants(p) for p in problems):
+            told = _story(stage, rehearsal.log, disk)
+            state = disk.state
+            token = f"{stage.scenario.name}:{note}{state.point}:{state.model}:{state.number}"
+            report.add(problems, settings, f"{verb}:{token}", *told)
+
+
+def disks_of(log: Log, final: Progress, settings: Settings, since: int = 0) -> Iterator[Disk]:
+    """Yield every distinct disk with every distinct set of acknowledgements."""
+    tried: set[object] = set()
+    for point in range(since, len(log.ops) + 1):
+        progress = progress_at(log, point, final)
+        phases = tuple(t.phase for t in progress.steps)
+        for model in MODELS:
+            for candidate in states_at(log, point, model):
+                if settings.names_only and candidate.loses_data:
+                    continue
+                key = (candidate.kept, candidate.part, phases)
+                if key in tried:
+                    continue
+                tried.add(key)
+                disk = Disk(candidate, build(log, candidate), progress)
+                if disk.key not in tried:
+                    tried.add(disk.key)
+                    yield disk
+
+
+def draw(disks: Sequence[Disk], settings: Settings) -> Sequence[Disk]:
+    """Return at most as many disks as wanted: the extreme ones first, others by chance."""
+    if not settings.states or len(disks) <= settings.states:
+        return disks
+    extreme = [d for d in disks if d.state.extreme]
+    others = [d for d in disks if not d.state.extreme]
+    rng = settings.rng()
+    # A third for the others: what they show is rarer, and there are more of them.
+    share = min(len(extreme), max(settings.states - len(others), settings.states * 2 // 3))
+    drawn = rng.sample(extreme, share) + rng.sample(others, settings.states - share)
+    return sorted(drawn, key=lambda d: (d.state.point, d.state.model, d.state.number))
+
+
+def _replayed(log: Log, final: Progress, only: str) -> Disk:
+    point, model, number = only.split(":")
+    names: dict[str, Model] = {name: name for name in MODELS}
+    found = state(log, int(point), names[model], int(number))
+    return Disk(found, build(log, found), progress_at(log, found.point, final))
+
+
+def _story(stage: Stage, log: Log, disk: Disk) -> tuple[list[str], dict[str, Any]]:
+    """Tell what led to a disk, and describe it."""
+    state = disk.state
+    kept = set(state.kept)
+    script: list[tuple[int, str]] = []
+    lost = set()
+    told = 0
+    for index, op in enumerate(log.ops[: state.point]):
+        if isinstance(op, Mark):
+            script.append((0, _in_words(disk, op)))
+            continue
+        if op.call != told:
+            failed = " failed" if isinstance(op, Sync) and op.failed else ""
+            script.append((op.call, log.calls[op.call - 1] + failed))
+            told = op.call
+        if index not in kept and isinstance(op, (*NAME_OPS, *DATA_OPS)):
+            lost.add(op.call)
+        elif state.part is not None and state.part.op == index:
+            part = state.part
+            what = "grew, data lost" if part.grown else f"bytes {part.start} to {part.stop} kept"
+            script.append((0, f"of that write: {what}"))
+    cut = f"power lost ({state.model}): what is marked LOST never reached the disk"
+    history = story(script, cut, stage.tried(disk.progress), disk.image, frozenset(lost))
+    return history, {
+        "model": state.model,
+        "lost": sorted(lost),
+        "files": disk.image.describe(),
+    }
+
+
+def _in_words(disk: Disk, mark: Mark) -> str:
+    tried = disk.progress.steps[mark.step]
+    return f"{tried.operation} begins" if mark.phase == "begun" else str(tried)
