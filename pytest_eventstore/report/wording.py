@@ -57,14 +57,11 @@ def verdict_line(run: Run) -> str:
     """Return the one line that a run ends in."""
     if not run.targets:
         return f"{run.verdict}: no target was tested against contract {run.contract}"
+    head = f"{run.verdict} (contract {run.contract}, level {run.level.upper()})"
     if len(run.targets) == 1:
         target = run.targets[0]
-        return (
-            f"{target.name} is {target.verdict} with contract {run.contract},"
-            f" level {run.level.upper()}: {verdict_reason(target)}"
-        )
-    each = "; ".join(f"{t.name} {t.verdict}" for t in run.targets)
-    return f"{run.verdict} with contract {run.contract}, level {run.level.upper()}: {each}"
+        return f"{head}: {target.name}, {verdict_reason(target)}"
+    return f"{head}: " + "; ".join(f"{t.name} {t.verdict}" for t in run.targets)
 
 
 def next_step(verdict: Verdict) -> str:

@@ -17,14 +17,14 @@ def text_of(run: Run, **more: bool) -> str:
 def test_the_verdict_is_the_last_line() -> None:
     last = terminal.lines(make(all_met()))[-1]
     assert last.text == (
-        "verdict: reference is conformant with contract 1.0, level MUST: 86 of 86 MUST met"
+        "verdict: conformant (contract 1.0, level MUST): reference, 86 of 86 MUST met"
     )
     assert last.markup == {"green": True, "bold": True}
 
 
 def test_several_targets_end_in_one_verdict() -> None:
     assert terminal.lines(two_targets())[-1].text == (
-        "verdict: non-conformant with contract 1.0, level MUST: "
+        "verdict: non-conformant (contract 1.0, level MUST): "
         "reference conformant; pg non-conformant"
     )
 
@@ -110,6 +110,6 @@ def test_colour_is_what_pytest_decides(
     )
     result = pytester.runpytest(f"--color={colour}", "-p", "no:randomly")
     result.stdout.fnmatch_lines(
-        ["*= event store contract 1.0 =*", "*verdict: non-conformant with*"]
+        ["*= event store contract 1.0 =*", "*verdict: non-conformant (*"]
     )
     assert ("\x1b[" in result.stdout.str()) is marked
