@@ -43,6 +43,8 @@ MAX_SEQ_NR = 2**63 - 1
 MAX_DATA_DEPTH = 256
 """How deep event data may nest; deeper data is refused, never half stored."""
 
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
 _MAX_INT_BITS = 14_000  # CPython converts at most 4300 decimal digits
 
 
@@ -120,6 +122,7 @@ class Event:
             value = getattr(self, name)
             if not isinstance(value, str):
                 raise InvalidEventError(f"event {name} must be a string, not {value!r}")
+            _check_text(value, name)
         for name in ("id", "type"):
             if not getattr(self, name):
                 raise InvalidEventError(f"event {name} must not be empty")
@@ -272,10 +275,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _check_text(text: str, where: str) -> None:
+    # Two escapes in JSON that form a pair are one character, so such text cannot come back.
+    if not text.isascii() and _SURROGATE_PAIR.search(text):
+        raise InvalidEventError(f"event {where} holds a surrogate pair, which is not JSON text")
+
+
 def _check_json(data: object, depth: int = 0) -> None:
-    if data is None or isinstance(data, (str, bool)):
+    if data is None or isinstance(data, bool):
         return
-    if isinstance(data, int):
+    if isinstance(data, str):
+        _check_text(data, "data")
+    elif isinstance(data, int):
         if data.bit_length() > _MAX_INT_BITS:
             raise InvalidEventError("event data holds an integer of more than 4000 digits")
     elif isinstance(data, float):
@@ -290,6 +301,7 @@ def _check_json(data: object, depth: int = 0) -> None:
         for key, item in data.items():
             if not isinstance(key, str):
                 raise InvalidEventError(f"event data has the key {key!r}, which is not a string")
+            _check_text(key, "data")
             _check_json(item, depth + 1)
     else:
         raise InvalidEventError(f"event data holds {data!r:.80}, which is not JSON")
