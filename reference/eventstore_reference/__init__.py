@@ -7,6 +7,8 @@ from eventstore_reference.file_snapshots import FileSnapshotStore
 from eventstore_reference.file_store import FileEventStore
 from eventstore_reference.memory import open_ports as open_memory
 from eventstore_reference.recorder import SessionRecorder
+from eventstore_reference.recovery import rebuild, recover
+from eventstore_reference.snapshotting import SnapshotPolicy, Snapshotter
 from eventstore_reference.sqlite_counter import SqliteSeqCounter
 from eventstore_reference.wiring import open_ports
 
@@ -14,8 +16,12 @@ __all__ = [
     "FileEventStore",
     "FileSnapshotStore",
     "SessionRecorder",
+    "SnapshotPolicy",
+    "Snapshotter",
     "SqliteSeqCounter",
     "open_memory",
     "open_ports",
+    "rebuild",
+    "recover",
     "run_cutover",
 ]

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from eventstore_reference.content import same_content
 from eventstore_reference.cutover import run_cutover
 from eventstore_reference.recorder import SessionRecorder
+from eventstore_reference.recovery import recover
 from pytest_eventstore.ports import (
     MAX_SEQ_NR,
     SYSTEM_CUTOVER,
@@ -27,6 +28,8 @@ from pytest_eventstore.ports import (
     InvalidEventError,
     LoadResult,
     Ports,
+    Projection,
+    Recovery,
     SeqNrExhaustedError,
     Snapshot,
     check_aware,
@@ -215,8 +218,12 @@ def open_ports(location: str | os.PathLike[str]) -> Ports:
     def cutover(aggregate_type: str) -> CutoverResult:
         return run_cutover(ports, aggregate_type)
 
+    def recovered(projection: Projection, aggregate_type: str) -> Recovery:
+        return recover(projection, ports, aggregate_type)
+
     ports.recorder = recorder
     ports.cutover = cutover
+    ports.recover = recovered
     return ports
 
 

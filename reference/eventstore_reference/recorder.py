@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -38,6 +39,8 @@ class SessionRecorder:
         seq_allocator: Where numbers come from; without one they stay 0.
         lock: Excludes all other recorders on the location. Without one, only
             the threads that share this recorder exclude each other.
+        after: Called with each event once it is stored, outside the lock; see
+            `Snapshotter`.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class SessionRecorder:
         event_store: EventStore,
         seq_allocator: SeqAllocator | None = None,
         lock: AbstractContextManager[Any] | None = None,
+        after: Sequence[Callable[[Event], None]] = (),
     ) -> None:
         if not isinstance(session_id, str) or not session_id:
             raise InvalidEventError(f"a session id must not be empty, got {session_id!r}")
@@ -54,6 +58,7 @@ class SessionRecorder:
         self._store = event_store
         self._allocator = seq_allocator
         self._lock = lock if lock is not None else threading.RLock()
+        self._after = tuple(after)
         if isinstance(event_store, RemembersSessions):
             self._chain: _Chain = _StoredChain(event_store, session_id)
         else:
@@ -84,6 +89,8 @@ class SessionRecorder:
             )
             self._store.append(stored)
             self._chain.went_on(stored)
+        for call in self._after:
+            call(stored)
         return stored
 
     def _next_number(self) -> int:

@@ -10,8 +10,16 @@ from eventstore_reference.file_store import FileEventStore
 from eventstore_reference.layout import Layout
 from eventstore_reference.locking import LocationLock
 from eventstore_reference.recorder import SessionRecorder
+from eventstore_reference.recovery import recover
 from eventstore_reference.sqlite_counter import SqliteSeqCounter
-from pytest_eventstore.ports import MAX_SEQ_NR, CutoverResult, Ports, SeqNrExhaustedError
+from pytest_eventstore.ports import (
+    MAX_SEQ_NR,
+    CutoverResult,
+    Ports,
+    Projection,
+    Recovery,
+    SeqNrExhaustedError,
+)
 
 
 def open_ports(location: str | os.PathLike[str]) -> Ports:
@@ -34,8 +42,12 @@ def open_ports(location: str | os.PathLike[str]) -> Ports:
     def cutover(aggregate_type: str) -> CutoverResult:
         return run_cutover(ports, aggregate_type)
 
+    def recovered(projection: Projection, aggregate_type: str) -> Recovery:
+        return recover(projection, ports, aggregate_type)
+
     ports.recorder = recorder
     ports.cutover = cutover
+    ports.recover = recovered
     return ports
 
 
