@@ -286,12 +286,8 @@ def _check_json(data: object, depth: int = 0) -> None:
         return
     if isinstance(data, str):
         _check_text(data, "data")
-    elif isinstance(data, int):
-        if data.bit_length() > _MAX_INT_BITS:
-            raise InvalidEventError("event data holds an integer of more than 4000 digits")
-    elif isinstance(data, float):
-        if not math.isfinite(data):
-            raise InvalidEventError(f"event data holds {data!r}, which is not JSON")
+    elif isinstance(data, (int, float)):
+        _check_number(data)
     elif depth >= MAX_DATA_DEPTH:
         raise InvalidEventError(f"event data nests deeper than {MAX_DATA_DEPTH} levels")
     elif isinstance(data, list):
@@ -305,6 +301,14 @@ def _check_json(data: object, depth: int = 0) -> None:
             _check_json(item, depth + 1)
     else:
         raise InvalidEventError(f"event data holds {data!r:.80}, which is not JSON")
+
+
+def _check_number(data: float) -> None:
+    if isinstance(data, int):
+        if data.bit_length() > _MAX_INT_BITS:
+            raise InvalidEventError("event data holds an integer of more than 4000 digits")
+    elif not math.isfinite(data):
+        raise InvalidEventError(f"event data holds {data!r}, which is not JSON")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

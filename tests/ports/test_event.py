@@ -105,8 +105,8 @@ def test_line_leaves_out_what_is_empty() -> None:
 
 any_character = st.characters(codec=None, exclude_categories=())
 words = st.text(any_character).filter(
-    lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") == text
-    or not re.search("[\ud800-\udbff][\udc00-\udfff]", text)
+    lambda text: not re.search("[\ud800-\udbff][\udc00-\udfff]", text)
+)
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -118,7 +118,6 @@ json_values = st.recursive(
 )
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 moments = st.datetimes(timezones=offsets | st.just(UTC))
-)
 
 
 @settings(max_examples=300, deadline=None)
