@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_eventstore import progress
-from pytest_eventstore.collect import VirtualSuite, replays_of, target_name
+from pytest_eventstore.collect import VirtualSuite, replay_kinds, replays_of, target_name
 from pytest_eventstore.lab.bench import Bench, Effort
 from pytest_eventstore.options import read_settings
 from pytest_eventstore.running import KEY, SuiteRun
@@ -24,6 +24,8 @@ def activate(config: pytest.Config) -> SuiteRun:
         pytest.UsageError: a setting is wrong.
     """
     settings = read_settings(config)
+    if settings.replay:
+        _check_token(settings.replay)
     run = SuiteRun(config, settings)
     config.stash[KEY] = run
     if settings.targets:
@@ -63,6 +65,15 @@ def make_bench(request: pytest.FixtureRequest, factory: Any) -> Bench:
         database=_examples(config),
         report_progress=progress.reporter(config, request.node.nodeid),
     )
+
+
+def _check_token(token: str) -> None:
+    kind, _, rest = token.partition(":")
+    if not rest or kind not in replay_kinds():
+        known = ", ".join(f"{k}:…" for k in replay_kinds())
+        raise pytest.UsageError(
+            f"--eventstore-replay: {token!r} is not a token of this suite; those begin with {known}"
+        )
 
 
 def _target_of(request: pytest.FixtureRequest, factory: Any) -> Target:

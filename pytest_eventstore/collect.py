@@ -60,6 +60,18 @@ def replays_of(item: pytest.Item) -> tuple[str, ...]:
     return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
 
+def replay_kinds() -> tuple[str, ...]:
+    """Return the kinds of token that some test of the suite can replay."""
+    from pytest_eventstore.suite import EventStoreSuite
+
+    found: set[str] = set()
+    for owner in (EventStoreSuite, *EventStoreSuite.__bases__):
+        for holder in (owner, *vars(owner).values()):
+            kinds: Any = getattr(holder, "eventstore_replays", ())
+            found |= {kinds} if isinstance(kinds, str) else set(kinds)
+    return tuple(sorted(found))
+
+
 def describe(item: pytest.Item) -> None:
     """Put what the test is about where markers, JUnit and other plugins look for it."""
     requirement = requirement_tested(item)

@@ -37,7 +37,9 @@ class Ending:
 def conclude(watched: SuiteRun, session: pytest.Session, status: int) -> Ending:
     """Write the reports, hold the gates, and return what the run came to."""
     settings, records = watched.settings, list(watched.records.values())
-    problems = [f"{name}: {watched.preflights[name].problem}" for name in watched.broken]
+    problems = [
+        f"broken harness: {name}: {watched.preflights[name].problem}" for name in watched.broken
+    ]
     problems += _list_problems(watched)
     run = make_run(watched, time.time() - watched.started, problems)
     lines: list[str] = []
@@ -59,9 +61,6 @@ def conclude(watched: SuiteRun, session: pytest.Session, status: int) -> Ending:
 
 def print_ending(watched: SuiteRun, ending: Ending, reporter: pytest.TerminalReporter) -> None:
     """Print the summary; the verdict is its last line."""
-    for name in watched.broken:
-        reporter.write_sep("=", f"broken harness: {name}", red=True)
-        reporter.write_line(redact(watched.preflights[name].problem))
     for line in ending.lines:
         reporter.write_line(line)
     details = watched.config.getoption("tbstyle") == "no"

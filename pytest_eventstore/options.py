@@ -249,8 +249,7 @@ def requirement_id(text: str, source: str) -> str:
     id_ = text.strip().upper()
     if id_ not in load_requirements():
         raise pytest.UsageError(
-            f"{source}: {text!r} is no requirement of the contract"
-            f"{_meant(id_, load_requirements(), 'see --eventstore-list')}"
+            f"{source}: {text!r} is no requirement of the contract; see --eventstore-list"
         )
     return id_
 
@@ -337,9 +336,7 @@ def _contract(value: str | None) -> str:
     return value or newest
 
 
-def _meant(word: str, known: Iterable[str], otherwise: str = "") -> str:
+def _meant(word: str, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; {otherwise}" if otherwise else f"; expected one of {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(known)}"
