@@ -32,7 +32,7 @@ from pytest_eventstore.lab.generators import (
 )
 from pytest_eventstore.lab.roundtrip import round_trip
 from pytest_eventstore.lab.story import story
-from pytest_eventstore.ports import JSON, Event
+from pytest_eventstore.ports import JSON, Event, InvalidEventError
 
 _MIB = 2**20
 
@@ -118,7 +118,11 @@ class FidelityTests:
                         trip.offer(_event_with(text, place))
 
             def check(place: str, text: str) -> None:
-                trip.offer(_event_with(text, place))
+                try:
+                    event = _event_with(text, place)
+                except InvalidEventError:
+                    return  # the port itself refuses a surrogate pair
+                trip.offer(event)
 
             pieces = st.lists(st.sampled_from(_BREAKING_TEXT) | awkward_text(), min_size=1)
             eventstore_lab.for_all(
