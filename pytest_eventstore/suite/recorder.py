@@ -46,7 +46,16 @@ TURNS = st.lists(
 class RecorderTests:
     """Requirements on `Ports.recorder`, one call at a time."""
 
-    def test_rec_01_stamped_and_linked(self, eventstore_lab: Bench) -> None:
+    def test_rec_01_each_names_the_one_before(self, eventstore_lab: Bench) -> None:
+        with story(eventstore_lab) as told:
+            handle = told.open()
+            recorder = handle.recorder("s")
+            for n in range(1, 5):
+                recorder.record(make_event(n))
+            for reader in now_and_reopened(told, handle):
+                _expect_chain(told, reader, "s", ["e1", "e2", "e3", "e4"])
+
+    def test_rec_01_any_events_are_stamped_and_linked(self, eventstore_lab: Bench) -> None:
         def check(given: list[Event]) -> None:
             with story(eventstore_lab) as told:
                 handle = told.open()
@@ -75,7 +84,15 @@ class RecorderTests:
                 told, told.open(), "s", ids, cause="the last event is looked for by its time"
             )
 
-    def test_rec_02_sessions_never_cross_link(self, eventstore_lab: Bench) -> None:
+    def test_rec_02_sessions_with_similar_ids_do_not_link(self, eventstore_lab: Bench) -> None:
+        with story(eventstore_lab) as told:
+            sessions = _Sessions(told)
+            for session in ("s", "s t", "s", "S", "t", "s", "s t", "t", "S"):
+                sessions.take("record", session)
+            for session, ids in sessions.recorded.items():
+                _expect_chain(told, told.open(), session, ids, cause=FROM_MEMORY)
+
+    def test_rec_02_sessions_in_any_order_do_not_link(self, eventstore_lab: Bench) -> None:
         def check(turns: list[Turn]) -> None:
             with story(eventstore_lab) as told:
                 sessions = _Sessions(told)

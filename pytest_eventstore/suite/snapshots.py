@@ -68,10 +68,13 @@ class SnapshotTests:
     def test_snp_01_64_mib_are_exact(self, eventstore_lab: Bench) -> None:
         state = eventstore_lab.rng.randbytes(64 * MIB)
         with story(eventstore_lab, cause="a limit on the size of a value") as told:
-            told.open().plain.snapshots.save("kind", 1, state)
-            told.diary.note("save('kind', 1, 64 MiB)")
-            seen = told.reopen().plain.snapshots.load("kind")
-            _expect_snapshot(told, seen, ("kind", 1, state), NOT_OPAQUE)
+            # Told by hand, for quoting the state takes longer than storing it.
+            save = told.open().plain.snapshots.save
+            told.diary.call("save('kind', 1, 64 MiB)", save, "kind", 1, state)
+            load = told.reopen().plain.snapshots.load
+            seen: list[Snapshot | None] = []
+            told.diary.call("load('kind')", lambda: seen.append(load("kind")))
+            _expect_snapshot(told, seen[0], ("kind", 1, state), NOT_OPAQUE)
 
     def test_snp_02_none_where_nothing_was_saved(self, eventstore_lab: Bench) -> None:
         with story(eventstore_lab) as told:
@@ -119,7 +122,7 @@ class SnapshotTests:
                     saves.save("kind", number)
                     saves.check("kind", cause=OVERWRITES)
 
-        numbers = st.lists(seq_nrs(min_value=0), min_size=2, max_size=8)
+        numbers = st.lists(st.integers(0, 120), min_size=2, max_size=8)
         eventstore_lab.for_all(check, numbers=numbers, examples=20)
 
     def test_snp_04_similar_names_are_isolated(self, eventstore_lab: Bench) -> None:
@@ -143,7 +146,7 @@ class SnapshotTests:
 
         # Names that differ in case only are the subject of BAD-02.
         calls = st.lists(
-            st.tuples(aggregate_types(), seq_nrs(min_value=0)),
+            st.tuples(aggregate_types(), st.integers(0, 120)),
             min_size=2,
             max_size=6,
             unique_by=lambda call: call[0].casefold(),
