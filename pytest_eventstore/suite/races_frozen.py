@@ -32,7 +32,7 @@ GAP_JUDGES = (judges.log, judges.recovery, judges.latest_is_read)
 
 LEGACY = (append_batch([Draft("old-1"), Draft("old-2", seq_nr=7, at=1)]),)
 CUTOVER_JUDGES = (judges.run_once, judges.none_failed)
-RECORDED_THROUGH_CUTOVER = (judges.run_once, judges.above_the_cutover)
+RECORDED_THROUGH_CUTOVER = (judges.run_once, judges.through_the_cutover)
 
 A_BATCH = (append_batch([Draft("a1", 1), Draft("a2", 2, at=DAY), Draft("a3", 3, at=2 * DAY)]),)
 
@@ -231,7 +231,7 @@ class FrozenRaceTests:
         freeze(eventstore_lab, races, schedules=60)
 
     def test_cut_07_frozen_cutover_loses_no_recorded_event(self, eventstore_lab: Bench) -> None:
-        last = (load_all(), load_after(0))
+        last = (record("later", Draft("r9", at=9)), load_all(), load_after(0))
         recorded = (record("session", Draft("r1", at=2)), record("session", Draft("r2", at=3)))
         races = [
             Duel(

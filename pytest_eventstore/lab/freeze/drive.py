@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from operator import sub
 
 from pytest_eventstore.lab.tracer.events import Exit, Stop
 from pytest_eventstore.lab.tracer.session import Tracer
@@ -11,7 +12,7 @@ from pytest_eventstore.lab.tracer.session import Tracer
 _TURN = 0.001
 _LOCK_TURNS = 2  # asleep in a lock for two turns running: it waits
 _INPUT_WAIT = 0.1  # asleep for input or a time for so long: it waits
-_POLLS = 3  # the same calls between sleeps three times running: it waits
+_POLLS = 3  # between sleeps it reads and writes the same, three times running: it waits
 
 
 class StuckError(Exception):
@@ -21,7 +22,7 @@ class StuckError(Exception):
 class Drive:
     """Lets one process at a time run, and tells when it ends or waits for the other.
 
-    Sleeps take no time: they return at once, and the calls between them tell
+    Sleeps take no time: they return at once, and what is done between them tells
     whether the process polls for something or only takes its time.
     """
 
@@ -88,14 +89,13 @@ class Drive:
             elif event.pid != pid:
                 self._standing[event.tid] = event
             elif event.sleeps:
-                if cycle.repeats() and now - began >= patience:
+                if cycle.repeats(self._tracer.activity(pid)) and now - began >= patience:
                     self._standing[event.tid] = event
                     return None
                 self._pass(event, earnest=patience > 0)
             else:
                 if self._note(event, number):
                     return event
-                cycle.add(event)
                 self._tracer.resume(event)
             quiet_since, asleep = now, 0
             self._check_deadline()
@@ -126,16 +126,13 @@ class Drive:
 
 
 class _Cycle:
-    """Whether the calls between sleeps are the same again and again."""
+    """Whether a process does the same between its sleeps, again and again."""
 
     def __init__(self) -> None:
-        self._current: list[tuple[str, str]] = []
-        self._past: deque[tuple[tuple[str, str], ...]] = deque(maxlen=_POLLS)
+        self._last: tuple[int, ...] = ()
+        self._past: deque[tuple[int, ...]] = deque(maxlen=_POLLS)
 
-    def add(self, stop: Stop) -> None:
-        self._current.append((stop.name, stop.path))
-
-    def repeats(self) -> bool:
-        self._past.append(tuple(self._current))
-        self._current.clear()
+    def repeats(self, activity: tuple[int, ...]) -> bool:
+        self._past.append(tuple(map(sub, activity, self._last or activity)))
+        self._last = activity
         return len(self._past) == _POLLS and len(set(self._past)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from pytest_eventstore.lab.checkers import (
     Verdict,
@@ -48,20 +49,16 @@ def collection(history: History) -> Verdict:
 
 def log(history: History) -> Verdict:
     """The gap rule and all else of `check_log`; polls count as the reads that they are."""
-    return check_log(map(_as_read, history))
-
-
-def _as_read(call: Call) -> Call:
-    if call.operation.name != "poll":
-        return call
-    return Call(
-        call.process,
-        load_after(0),
-        call.called,
-        call.returned,
-        call.result,
-        call.error,
-    )
+    last: dict[str, int] = {}
+    calls = []
+    for call in history:
+        if call.operation.name != "poll":
+            calls.append(call)
+            continue
+        calls.append(replace(call, operation=load_after(last.get(call.process, 0))))
+        if call.succeeded and call.result:
+            last[call.process] = Seen(*call.result[-1]).seq_nr
+    return check_log(calls)
 
 
 def recovery(history: History) -> Verdict:
@@ -107,42 +104,50 @@ def none_failed(history: History) -> Verdict:
     return HOLDS
 
 
-def above_the_cutover(history: History) -> Verdict:
-    """What was recorded with a number above the cutover's is read by number; nothing is lost."""
-    last: dict[str, Call] = {call.operation.name: call for call in history if call.succeeded}
-    everything, numbered = last.get("load_all"), last.get("load_after")
+def through_the_cutover(history: History) -> Verdict:
+    """Recorded events are all there, and numbered ones from the cutover on.
+
+    What is appended before the cutover event is legacy, whatever its number; so
+    a record that overlaps the cutover may be either, but not one that began
+    after somebody knew the cutover to be done.
+    """
+    everything = _last_of(history, "load_all")
+    numbered = _last_of(history, "load_after")
     if everything is None or numbered is None:
         return HOLDS
-    all_ids = Counter(event.id for event in seen_events(everything.result))
-    read = {event.id: event.seq_nr for event in seen_events(numbered.result)}
-    boundary = _cutover_number(seen_events(numbered.result))
-    for call in history.of("record"):
-        if not call.succeeded:
-            continue
+    times = Counter(event.id for event in seen_events(everything.result))
+    events = seen_events(numbered.result)
+    boundary = next((event.seq_nr for event in events if event.type == SYSTEM_CUTOVER), 0)
+    read = {event.id: event.seq_nr for event in events}
+    if len(set(read.values())) < len(events):
+        return _cutover_broke(numbered, numbered, "a number twice")
+    records = [call for call in history.of("record") if call.succeeded]
+    witnesses = [call for call in history.of("cutover") if call.succeeded]
+    witnesses += [call for call in records if call.result[1] in read]
+    for call in records:
         stored = Seen(*call.result)
-        if all_ids[stored.id] != 1:
-            return _cutover_lost(call, everything, f"{stored.id} {all_ids[stored.id]} times")
-        if boundary and stored.seq_nr > boundary and read.get(stored.id) != stored.seq_nr:
-            return _cutover_lost(
-                call,
-                numbered,
-                f"no {stored.id}, whose number {stored.seq_nr} is above the cutover's {boundary}",
-            )
+        after = any((known.returned or 0) < call.called for known in witnesses)
+        if times[stored.id] != 1:
+            return _cutover_broke(call, everything, f"{stored.id} {times[stored.id]} times")
+        if after and read.get(stored.id) != stored.seq_nr:
+            return _cutover_broke(call, numbered, f"no {stored.id} at number {stored.seq_nr}")
+        if after and stored.seq_nr <= boundary:
+            return _cutover_broke(call, numbered, f"{stored.id} below the cutover's {boundary}")
     return HOLDS
 
 
-def _cutover_number(numbered: list[Seen]) -> int:
-    return next((event.seq_nr for event in numbered if event.type == SYSTEM_CUTOVER), 0)
+def _last_of(history: History, name: str) -> Call | None:
+    return next((call for call in reversed(history.of(name)) if call.succeeded), None)
 
 
-def _cutover_lost(write: Call, load: Call, seen: str) -> Verdict:
+def _cutover_broke(write: Call, load: Call, seen: str) -> Verdict:
     return broken(
-        "lost in the cutover",
+        "through the cutover",
         [write, load],
-        expected="events recorded during the cutover are stored once, and those with a number "
-        "above the cutover's are read by number",
+        expected="events recorded during a cutover are stored once, and from the cutover event on "
+        "they are read by number, above the cutover's",
         seen=f"{load.process} loaded {seen}",
-        cause="the recorder allocates before the cutover and appends after it, or the other way",
+        cause="the recorder takes its number before the cutover and appends after it",
     )
 
 

@@ -87,7 +87,13 @@ def play(duel: Duel, factory: Factory, point: int, *, limit: float = 20.0) -> Ou
                 cast[HELD].prepare()
 
             a = tracer.spawn(cast[HELD].run, prepare=prepare, hold=True, timeout=_LAST_LOOK)
-            b = tracer.spawn(cast[OTHER].run, prepare=cast[OTHER].prepare, hold=True)
+            b = tracer.spawn(
+                cast[OTHER].run,
+                prepare=cast[OTHER].prepare,
+                hold=True,
+                calls=SLEEPS,
+                timeout=_LAST_LOOK,
+            )
             race = _Race(duel, tracer, Drive(tracer, limit=limit), a, b)
             stuck = ""
             try:
@@ -130,6 +136,8 @@ class _Race:
         a, b, drive = self._a, self._b, self.drive
         self._tracer.start(a)
         self.stood = drive.to_call(a, point)
+        if point:
+            self._tracer.observe_no_more(a)
         self._tracer.start(b)
         if self.stood is not None and self._duel.fate == "killed":
             drive.kill(a)

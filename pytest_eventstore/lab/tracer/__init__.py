@@ -20,7 +20,9 @@ children, and forks)::
         # event is Exit(pid, code, signal, failure), or None: nothing happened for 10 s
 
 `prepare` runs in the forked process untraced and `spawn` returns when it is
-done; `hold=True` leaves the process standing there until `tracer.start(pid)`.
+done; `hold=True` leaves the process standing there until `tracer.start(pid)`,
+`calls=…` gives it other calls to stop at. `tracer.observe_no_more(pid)` lets it
+run on almost undisturbed.
 `Stop` tells `name`, `args`, `path`, `path2`, `flags` and `index` (1, 2, … over
 the calls that `only` accepts); `stop.changes` and `stop.matters` are ready
 predicates, `stop.sleeps` marks a process that lets time pass (reported only if

@@ -107,6 +107,15 @@ def owner_of(tid: int) -> tuple[int, int]:
     return process, parent
 
 
+def input_output(pid: int) -> tuple[int, ...]:
+    """Return the bytes and calls of reading and writing so far; empty where not counted."""
+    try:
+        with open(f"/proc/{pid}/io", "rb") as file:
+            return tuple(int(line.rpartition(b":")[2]) for line in file)
+    except OSError:
+        return ()
+
+
 def waiting_call(pid: int, table: Table) -> str | None:
     """Return the call that a process sleeps in, if every one of its threads sleeps.
 
