@@ -113,7 +113,9 @@ class Bench:
             self.figures["examples"] += 1
             check(**arguments)
 
-        counted.__name__ = counted.__qualname__ = getattr(check, "__name__", "check")
+        name = getattr(check, "__name__", "")
+        # A function called <lambda> sends Hypothesis looking for the text of a lambda.
+        counted.__name__ = counted.__qualname__ = name if name.isidentifier() else "check"
         # Hypothesis keys its database by the function, so each test gets a digest of its own.
         prepared: Any = hypothesis.given(**strategies)(counted)
         prepared.hypothesis.inner_test._hypothesis_internal_add_digest = (
