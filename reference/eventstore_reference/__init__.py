@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eventstore_reference.archiving import archive
 from eventstore_reference.cutover import run_cutover
 from eventstore_reference.file_snapshots import FileSnapshotStore
 from eventstore_reference.file_store import FileEventStore
@@ -19,6 +20,7 @@ __all__ = [
     "SnapshotPolicy",
     "Snapshotter",
     "SqliteSeqCounter",
+    "archive",
     "open_memory",
     "open_ports",
     "rebuild",

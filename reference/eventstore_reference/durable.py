@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
 
@@ -46,7 +47,7 @@ def sync_folders(path: str, location: str) -> None:
         sync_folder(os.path.dirname(location))
 
 
-def replace_file(path: str, data: list[bytes], *, scratch: str) -> None:
+def replace_file(path: str, data: Iterable[bytes], *, scratch: str) -> None:
     """Put the bytes at `path` atomically and durably; the caller excludes other writers.
 
     Args:

@@ -104,6 +104,11 @@ class FileSnapshotStore:
             raise CorruptionError(f"{path}: the state is damaged")
         return Snapshot(aggregate_type=aggregate_type, seq_nr=header.seq_nr, state=state)
 
+    @property
+    def folder(self) -> str:
+        """The folder the snapshots lie in."""
+        return self._layout.snapshots
+
     def aggregate_types(self) -> Iterator[str]:
         """Yield the aggregate types that have a snapshot with a readable header."""
         self._check_open()

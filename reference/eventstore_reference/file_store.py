@@ -14,8 +14,10 @@ from eventstore_reference.layout import Layout
 from eventstore_reference.lines import Line, frame
 from eventstore_reference.locking import LocationLock
 from eventstore_reference.log_files import LogFiles
+from eventstore_reference.rotation import rotate
 from pytest_eventstore.ports import (
     AppendResult,
+    ArchiveResult,
     ClosedError,
     CorruptionError,
     DuplicateEventError,
@@ -46,9 +48,9 @@ class FileEventStore:
         lock: LocationLock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        layout = Layout.of(location)
-        self._lock = lock if lock is not None else LocationLock(layout.lock)
-        self._log = IndexedLog(layout, self._lock, LogFiles(layout, now=now))
+        self._layout = Layout.of(location)
+        self._lock = lock if lock is not None else LocationLock(self._layout.lock)
+        self._log = IndexedLog(self._layout, self._lock, LogFiles(self._layout, now=now))
         self._closed = False
 
     def append(self, *events: Event) -> AppendResult:
@@ -109,6 +111,13 @@ class FileEventStore:
         index = self._log.view()
         with self._log.threads:
             return index.holds_cutover()
+
+    def rotate(self, through: int) -> ArchiveResult:
+        """Move events numbered up to `through` to the archive, covered or not; see `archive`."""
+        self._check_open()
+        check_seq_nr(through, "through")
+        with self._lock, self._log.threads:
+            return rotate(self._layout, self._log, through)
 
     def close(self) -> None:
         """Close the index and refuse every later call; closing again does nothing."""

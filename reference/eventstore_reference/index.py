@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from eventstore_reference.layout import ARCHIVE
 from eventstore_reference.lines import Line
 from eventstore_reference.sqlite_file import SqliteFile
 from pytest_eventstore.ports import SYSTEM_CUTOVER, instant
@@ -37,6 +38,7 @@ PRAGMA user_version = {_VERSION}
 """
 _TABLES = ("files", "events", "passed_over", "sessions", "cutover")
 _MICROSECOND = timedelta(microseconds=1)
+_NO_POSITION = 2**63 - 1
 _PLACE = "position, file, start, length, crc"
 
 
@@ -56,7 +58,7 @@ class IndexedFile:
     """A file of the log as the index knows it.
 
     Args:
-        id: Its number; ascending in append order.
+        id: Its number in the index.
         name: Its path below the location.
         inode: What it was when indexed.
         marked: Whether a line with marks was seen in it.
@@ -66,6 +68,11 @@ class IndexedFile:
     name: str
     inode: int
     marked: bool
+
+    @property
+    def archived(self) -> bool:
+        """Whether it is compressed and never appended to."""
+        return self.name.startswith(ARCHIVE + "/")
 
 
 class Index:
@@ -102,6 +109,29 @@ class Index:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
+
+    def set_inode(self, file: int, inode: int) -> None:
+        """Note that a file was replaced by another; inside a transaction."""
+        self._db.execute("UPDATE files SET inode = ? WHERE id = ?", (inode, file))
+
+    def forget_file(self, file: int) -> None:
+        """Forget a file that has no rows any more; inside a transaction."""
+        self._db.execute("DELETE FROM files WHERE id = ?", (file,))
+
+    def move(self, file: int, start: int, end: int, *, to: int, shift: int) -> None:
+        """Note that a stretch of a file lies elsewhere now; inside a transaction."""
+        for table in ("events", "passed_over"):
+            self._db.execute(
+                f"UPDATE {table} SET file = ?, start = start + ?"  # noqa: S608
+                " WHERE file = ? AND start >= ? AND start < ?",
+                (to, shift, file, start, end),
+            )
+
+    def forget_duplicates(self, file: int, end: int) -> None:
+        """Forget what was passed over undamaged before a place; inside a transaction."""
+        self._db.execute(
+            "DELETE FROM passed_over WHERE file = ? AND start < ? AND NOT damaged", (file, end)
+        )
 
     def clear(self) -> None:
         """Forget everything; inside a transaction."""
@@ -156,14 +186,14 @@ class Index:
     # What is read
 
     def files(self) -> list[IndexedFile]:
-        """Return the files in append order."""
-        rows = self._db.execute("SELECT id, name, inode, marked FROM files ORDER BY id")
+        """Return the files in append order, which is that of their names."""
+        rows = self._db.execute("SELECT id, name, inode, marked FROM files ORDER BY name")
         return [IndexedFile(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
     def last_file(self) -> IndexedFile | None:
         """Return the last file in append order."""
         row = self._db.execute(
-            "SELECT id, name, inode, marked FROM files ORDER BY id DESC LIMIT 1"
+            "SELECT id, name, inode, marked FROM files ORDER BY name DESC LIMIT 1"
         ).fetchone()
         return None if row is None else IndexedFile(row[0], row[1], row[2], bool(row[3]))
 
@@ -215,6 +245,50 @@ class Index:
                 (id_hash(one),),
             )
         ]
+
+    def first_staying(self, through: int, files: Sequence[int]) -> Place | None:
+        """Return the first event in some files that an archive up to a number leaves there.
+
+        Everything before it goes: events numbered up to `through`, and those
+        without a number that come before one of these.
+        """
+        among = f"file IN ({','.join(map(str, files))})"
+        above = self._one(
+            f"SELECT min(position) FROM events WHERE number > ? AND {among}",  # noqa: S608
+            through,
+        )
+        last = self._one(
+            "SELECT max(position) FROM events WHERE number > 0 AND number <= ?"  # noqa: S608
+            f" AND position < ? AND {among}",
+            through,
+            above or _NO_POSITION,
+        )
+        row = self._db.execute(
+            f"SELECT {_PLACE} FROM events WHERE position > ? AND {among}"  # noqa: S608
+            " ORDER BY position LIMIT 1",
+            (last or 0,),
+        ).fetchone()
+        return None if row is None else Place(*row)
+
+    def count_before(self, file: int, end: int) -> tuple[int, int]:
+        """Return how many events lie in a file before a place, and their highest number."""
+        row = self._db.execute(
+            "SELECT count(*), max(number) FROM events WHERE file = ? AND start < ?", (file, end)
+        ).fetchone()
+        return row[0], row[1] or 0
+
+    def duplicates(self, file: int, end: int) -> list[tuple[int, int]]:
+        """Return the stretches before a place that repeat what is stored elsewhere."""
+        rows = self._db.execute(
+            "SELECT start, length FROM passed_over"
+            " WHERE file = ? AND start < ? AND length > 0 AND NOT damaged ORDER BY start",
+            (file, end),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def _one(self, statement: str, *values: int) -> int | None:
+        found: int | None = self._db.execute(statement, values).fetchone()[0]
+        return found
 
     def latest_number(self) -> int:
         """Return the highest number, or 0."""

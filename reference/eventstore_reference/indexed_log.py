@@ -23,7 +23,7 @@ from eventstore_reference.layout import Layout
 from eventstore_reference.lines import Line
 from eventstore_reference.locking import DEFAULT_TIMEOUT, LocationLock
 from eventstore_reference.log_files import LogFile, LogFiles
-from eventstore_reference.scanner import Scanner
+from eventstore_reference.scanner import PassedOver, Scanner
 from pytest_eventstore.ports import CorruptionError, Event, InvalidEventError, LockTimeoutError
 
 _POLL = 0.002
@@ -156,6 +156,8 @@ class IndexedLog:
             return tail
         index = self._catch_up()
         indexed = index.last_file()
+        if indexed is not None and indexed.archived:
+            indexed = None
         file = None if indexed is None else self.files.named(indexed.name)
         terminated = True
         if file is not None and indexed is not None:
@@ -183,7 +185,7 @@ class IndexedLog:
                     index.add_line(indexed.id, line)
         except sqlite3.Error:
             # Readers must not take an index for complete that misses these lines.
-            self._drop()
+            self.drop_index()
             return
         if self._memory is index:
             self._disk.delete()
@@ -216,11 +218,10 @@ class IndexedLog:
                 connection = self._disk.open(create=True)
                 assert connection is not None
                 index = Index(connection)
-                rebuild = self._trusted is not connection and not self._fits_files(index)
-                self._bring_up(index, rebuild=rebuild, sync=True)
+                self._bring_up(index, sync=True)
             except sqlite3.Error:
                 with suppress(OSError):
-                    self._drop()
+                    self.drop_index()
             else:
                 self._trusted = connection
                 self._memory = None
@@ -229,7 +230,7 @@ class IndexedLog:
 
     def _catch_up_in_memory(self, *, sync: bool = False) -> Index:
         index = self._memory_index(anew=False)
-        self._bring_up(index, rebuild=not self._fits_files(index), sync=sync)
+        self._bring_up(index, sync=sync)
         return index
 
     def _memory_index(self, *, anew: bool) -> Index:
@@ -237,16 +238,18 @@ class IndexedLog:
             self._memory = Index.in_memory()
         return self._memory
 
-    def _drop(self) -> None:
+    def drop_index(self) -> None:
+        """Delete the index: it does not tell the truth, and its absence does no harm."""
         self._tail = self._trusted = None
         self._disk.delete()
 
-    def _bring_up(self, index: Index, *, rebuild: bool, sync: bool) -> None:
+    def _bring_up(self, index: Index, *, sync: bool) -> None:
         self.torn = False
-        if not rebuild and self._is_current(index):
+        trusted = self._trusted is index.connection
+        if trusted and self._is_current(index):
             return
         with index.transaction():
-            if rebuild:
+            if not self._fits_files(index):
                 index.clear()
             indexed = index.last_file()
             files = self.files.all()
@@ -281,6 +284,14 @@ class IndexedLog:
         self._settled = scanner.end
 
     _settled = 0
+
+    def _index_item(self, index: Index, indexed: IndexedFile, item: Line | PassedOver) -> None:
+        if not isinstance(item, Line):
+            index.add_passed_over(indexed.id, item.start, item.length, damaged=item.damaged)
+        elif self._is_stored(index, item.event):
+            index.add_passed_over(indexed.id, item.start, item.length, damaged=False)
+        else:
+            index.add_line(indexed.id, item)
 
     def _is_stored(self, index: Index, event: Event) -> bool:
         """Return whether the log has the event already: a tail may have been doubled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from eventstore_reference.archiving import archive
 from eventstore_reference.cutover import run_cutover
 from eventstore_reference.file_snapshots import FileSnapshotStore
 from eventstore_reference.file_store import FileEventStore
@@ -14,6 +15,7 @@ from eventstore_reference.recovery import recover
 from eventstore_reference.sqlite_counter import SqliteSeqCounter
 from pytest_eventstore.ports import (
     MAX_SEQ_NR,
+    ArchiveResult,
     CutoverResult,
     Ports,
     Projection,
@@ -46,7 +48,12 @@ def open_ports(location: str | os.PathLike[str]) -> Ports:
         return recover(projection, ports, aggregate_type)
 
     ports.recorder = recorder
+
+    def archived(before_seq_nr: int) -> ArchiveResult:
+        return archive(ports, before_seq_nr)
+
     ports.cutover = cutover
+    ports.archive = archived
     ports.recover = recovered
     return ports
 
