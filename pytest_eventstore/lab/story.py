@@ -21,10 +21,13 @@ from pytest_eventstore.lab.expect import (
 from pytest_eventstore.lab.handles import Handle, Location
 from pytest_eventstore.outcomes import violated
 from pytest_eventstore.ports import (
+    ArchiveResult,
     CutoverResult,
     Event,
     EventStore,
+    Projection,
     Recorder,
+    Recovery,
     SeqAllocator,
     SnapshotStore,
 )
@@ -131,6 +134,19 @@ class ToldHandle:
         """Run the cutover."""
         line = f"{self._name}cutover({aggregate_type!r})"
         result: CutoverResult = self._diary.call(line, self.plain.cutover, aggregate_type)
+        return result
+
+    def recover(self, projection: Projection, aggregate_type: str) -> Recovery:
+        """Bring a projection up to date."""
+        line = f"{self._name}recover({aggregate_type!r})"
+        call = self.plain.recover
+        result: Recovery = self._diary.call(line, call, projection, aggregate_type)
+        return result
+
+    def archive(self, before_seq_nr: int) -> ArchiveResult:
+        """Archive what is numbered below."""
+        line = f"{self._name}archive({before_seq_nr})"
+        result: ArchiveResult = self._diary.call(line, self.plain.archive, before_seq_nr)
         return result
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -14,15 +14,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.examples import EPOCH, make_event
 from pytest_eventstore.lab.generators import json_values
+from pytest_eventstore.lab.oracle import OracleLog
 from pytest_eventstore.lab.story import Story, ToldHandle
 from pytest_eventstore.outcomes import violated
 from pytest_eventstore.ports import (
-    SYSTEM_CUTOVER,
     Event,
     Ports,
     Recorder,
     Snapshot,
-    instant,
 )
 
 KINDS = ("kind", "other kind")
@@ -70,34 +69,6 @@ def _offered(ports: Ports) -> frozenset[str]:
     return frozenset(offered)
 
 
-class _Log:
-    """The events that were stored, in order: what the reads of a store are a function of."""
-
-    def __init__(self) -> None:
-        self.stored: list[Event] = []
-        self._legacy = 0
-
-    def add(self, events: Sequence[Event]) -> None:
-        """Take events as stored; that of the cutover makes all before it legacy."""
-        for event in events:
-            if event.type == SYSTEM_CUTOVER:
-                self._legacy = len(self.stored)
-            self.stored.append(event)
-
-    def all(self) -> list[Event]:
-        """Return what `load_all` should give."""
-        return sorted(self.stored, key=lambda e: instant(e.timestamp))
-
-    def numbered(self, after: int = 0) -> list[Event]:
-        """Return what `load_after_seq_nr` should give."""
-        events = [e for e in self.stored[self._legacy :] if e.seq_nr > after]
-        return sorted(events, key=lambda e: (e.seq_nr, instant(e.timestamp)))
-
-    def latest(self) -> int:
-        """Return what `latest_seq_nr` should give."""
-        return max((e.seq_nr for e in self.numbered()), default=0)
-
-
 class _Machine(RuleBasedStateMachine):
     """Two handles on one location, and beside them what they should say."""
 
@@ -105,7 +76,7 @@ class _Machine(RuleBasedStateMachine):
         super().__init__()
         self.bench = bench
         self.offered = offered
-        self.log = _Log()
+        self.log = OracleLog()
         self.snapshots: dict[str, Snapshot] = {}
         self.last_of: dict[str, str] = {}
         self.count = 0
