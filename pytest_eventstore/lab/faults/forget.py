@@ -11,10 +11,10 @@ from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import judge
 from pytest_eventstore.lab.faults.observing import Observation
 from pytest_eventstore.lab.faults.oplog import DATA_OPS, NAME_OPS, Log, Mark, Sync
-from pytest_eventstore.lab.faults.rehearsal import Rehearsal, progress_at, rehearse
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, progress_at, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, keep, staged
+from pytest_eventstore.lab.faults.staging import Source, Stage, keep
 from pytest_eventstore.lab.tracer import report as say
 
 
@@ -34,18 +34,11 @@ class Disk:
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:
     """Judge the disks that a loss of power in a scenario may leave."""
-    report = Report()
-    with staged(source, SCENARIOS[name]) as stage:
-        try:
-            rehearsal = rehearse(stage)
-        except StageError as error:
-            report.doubts.append(str(error))
-            return report
-        if not stage.in_files:
-            report.not_offered = "what it stores is not in files under its location"
-            return report
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
         explore(stage, rehearsal, settings, report)
-    return report
+
+    return run_sweep(source, SCENARIOS[name], body)
 
 
 def explore(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -51,22 +52,34 @@ class Image:
         return cls(files, frozenset(directories), symlinks)
 
     def put(self, root: Path) -> None:
-        """Make the directory hold this and nothing else."""
+        """Make the directory hold this and nothing else.
+
+        A file that is there already is overwritten, not replaced: stores may know
+        their files by inode, and would take a new one for a change from outside.
+        """
         base = os.fspath(root)
         os.makedirs(base, exist_ok=True)
-        _clear(base)
+        self._clear(base)
         for name in sorted(self.directories):
             os.makedirs(f"{base}/{name}", exist_ok=True)
         for name, data in self.files.items():
-            fd = os.open(f"{base}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(fd, rest) :]
-            finally:
-                os.close(fd)
+            _overwrite(f"{base}/{name}", data)
         for name, target in self.symlinks.items():
             os.symlink(target, f"{base}/{name}")
+
+    def _clear(self, base: str) -> None:
+        """Remove whatever is not a file or directory of this image."""
+        for entry, name in list(_walk(base, "")):
+            if entry.is_dir(follow_symlinks=False):
+                if name not in self.directories:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+            elif (
+                name not in self.files
+                or not entry.is_file(follow_symlinks=False)
+                or entry.stat().st_nlink > 1
+            ):
+                with contextlib.suppress(FileNotFoundError):  # gone with its directory
+                    os.unlink(entry.path)
 
     @cached_property
     def digest(self) -> bytes:
@@ -115,10 +128,15 @@ def _walk(base: str, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
                 yield from _walk(entry.path, f"{name}/")
 
 
-def _clear(base: str) -> None:
-    with os.scandir(base) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+def _overwrite(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(fd).st_size
+        if size == len(data) and os.pread(fd, size, 0) == data:
+            return
+        os.ftruncate(fd, len(data))
+        at = 0
+        while at < len(data):
+            at += os.pwrite(fd, data[at:], at)
+    finally:
+        os.close(fd)

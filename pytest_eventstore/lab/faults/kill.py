@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import Problem
-from pytest_eventstore.lab.faults.rehearsal import Rehearsal, rehearse
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, keep, staged
+from pytest_eventstore.lab.faults.staging import Source, Stage, keep
 from pytest_eventstore.lab.faults.traced import Traced, is_change, run_traced
 from pytest_eventstore.lab.tracer import Exit, Stop, Tracer
 from pytest_eventstore.lab.tracer import report as say
@@ -39,23 +39,19 @@ class Killer:
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:
     """Kill a scenario at each of its calls and judge what is left; runs in the tracing process."""
-    report = Report()
-    with staged(source, SCENARIOS[name]) as stage:
-        try:
-            rehearsal = rehearse(stage)
-        except StageError as error:
-            report.doubts.append(str(error))
-            return report
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
         points = kill_points(rehearsal)
         if not points:
             report.not_offered = "it makes no system call that changes something on its location"
-            return report
+            return
         seen: dict[object, list[Problem]] = {}
         wanted = [int(settings.only)] if settings.only else settings.chosen(points)
         for point in wanted:
             say(f"{name}: kill point {point} of {points[-1]}")
             _try(stage, rehearsal, point, settings, report, seen)
-    return report
+
+    return run_sweep(source, SCENARIOS[name], body, files=False)
 
 
 def kill_points(rehearsal: Rehearsal) -> list[int]:

@@ -19,10 +19,10 @@ from pytest_eventstore.lab.faults.judging import Problem
 from pytest_eventstore.lab.faults.kill import alike
 from pytest_eventstore.lab.faults.oplog import Sync
 from pytest_eventstore.lab.faults.recording import Recorder
-from pytest_eventstore.lab.faults.rehearsal import Rehearsal, rehearse
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import DAY, KIND, SCENARIOS, Progress, Scenario
-from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, keep, staged
+from pytest_eventstore.lab.faults.staging import Source, Stage, keep
 from pytest_eventstore.lab.faults.tear import hung
 from pytest_eventstore.lab.faults.traced import Traced, run_traced
 from pytest_eventstore.lab.operations import Draft, Operation
@@ -113,13 +113,8 @@ def with_follow_up(scenario: Scenario) -> Scenario:
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:
     """Refuse each call of a scenario in turn; runs in the tracing process."""
-    report = Report()
-    with staged(source, with_follow_up(SCENARIOS[name])) as stage:
-        try:
-            rehearsal = rehearse(stage)
-        except StageError as error:
-            report.doubts.append(str(error))
-            return report
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
         faults = [_Fault.of(settings.only)] if settings.only else list(_faults(rehearsal))
         if not faults:
             report.not_offered = "it makes no system call on its location that could fail"
@@ -127,7 +122,8 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
             say(f"{name}: refusal {fault}")
             if _try(stage, rehearsal, fault, settings, report):
                 break  # a store that hangs would do so at every point
-    return report
+
+    return run_sweep(source, with_follow_up(SCENARIOS[name]), body, files=False)
 
 
 def _faults(rehearsal: Rehearsal) -> Iterator[_Fault]:
@@ -223,16 +219,8 @@ def sweep_lost_syncs(source: Source, name: str, settings: Settings) -> Report:
     A later sync that succeeds says nothing of the data that an earlier one failed
     to write, so nothing may be acknowledged on the strength of it.
     """
-    report = Report()
-    with staged(source, with_follow_up(SCENARIOS[name])) as stage:
-        try:
-            rehearsal = rehearse(stage)
-        except StageError as error:
-            report.doubts.append(str(error))
-            return report
-        if not stage.in_files:
-            report.not_offered = "what it stores is not in files under its location"
-            return report
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
         syncs = [s.index for s in rehearsal.run.stops if s.name in ("fsync", "fdatasync")]
         if not syncs:
             report.not_offered = "it syncs nothing"
@@ -242,7 +230,8 @@ def sweep_lost_syncs(source: Source, name: str, settings: Settings) -> Report:
             say(f"{name}: failed sync {point}")
             part = replace(settings, only=only[2]) if settings.only else settings
             _lose(stage, point, part, report)
-    return report
+
+    return run_sweep(source, with_follow_up(SCENARIOS[name]), body)
 
 
 def _lose(stage: Stage, point: int, settings: Settings, report: Report) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.oplog import Log, Mark
 from pytest_eventstore.lab.faults.recording import Recorder
-from pytest_eventstore.lab.faults.scenarios import Progress
-from pytest_eventstore.lab.faults.staging import Stage, StageError, check
+from pytest_eventstore.lab.faults.reports import Report
+from pytest_eventstore.lab.faults.scenarios import Progress, Scenario
+from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, check, staged
 from pytest_eventstore.lab.faults.traced import Meddle, Traced, run_traced
+from pytest_eventstore.outcomes import NotOffered
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,36 @@ class Rehearsal:
     run: Traced
     log: Log
     after: Image
+
+
+def run_sweep(
+    source: Source,
+    scenario: Scenario,
+    sweep: Callable[[Stage, Rehearsal, Report], None],
+    *,
+    files: bool = True,
+) -> Report:
+    """Stage and rehearse a scenario, let `sweep` fill the report, and return it.
+
+    Args:
+        source: The adapter.
+        scenario: What is swept.
+        sweep: Takes the stage, the rehearsal and the report.
+        files: Whether it only makes sense if the location holds what is stored.
+    """
+    report = Report()
+    try:
+        with staged(source, scenario) as stage:
+            rehearsal = rehearse(stage)
+            if files and not stage.in_files:
+                report.not_offered = "what it stores is not in files under its location"
+            else:
+                sweep(stage, rehearsal, report)
+    except StageError as error:
+        report.doubts.append(str(error))
+    except NotOffered as missing:
+        report.not_offered = str(missing).removeprefix("not offered: ")
+    return report
 
 
 def rehearse(stage: Stage) -> Rehearsal:
@@ -46,6 +79,7 @@ def record(stage: Stage, instead: Meddle | None = None) -> Rehearsal:
         stage: Where; it holds the scenario's start.
         instead: Stands at the calls in the recorder's place, and may hand them to it.
     """
+    stage.start.put(stage.path)
     recorder = Recorder(stage.path, stage.start)
     run = run_traced(
         stage.factory,

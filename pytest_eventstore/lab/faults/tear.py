@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import Problem
 from pytest_eventstore.lab.faults.kill import alike
-from pytest_eventstore.lab.faults.rehearsal import Rehearsal, rehearse
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, keep, staged
+from pytest_eventstore.lab.faults.staging import Source, Stage, keep
 from pytest_eventstore.lab.faults.traced import Traced, run_traced
 from pytest_eventstore.lab.tracer import WRITES, Exit, Stop, Tracer
 from pytest_eventstore.lab.tracer import report as say
@@ -24,7 +24,7 @@ class Tearer:
     size: int
     kill: bool
     at: Stop | None = None
-    wrote: int = 0
+    wrote: int = -1
 
     def __call__(self, tracer: Tracer, stop: Stop, progress: Progress) -> Exit | None:  # noqa: ARG002
         """Shorten, or let the call be made."""
@@ -32,6 +32,9 @@ class Tearer:
             tracer.resume(stop)
             return None
         self.at = stop
+        if tracer.size_of(stop) < self.size:
+            tracer.resume(stop)  # not the write that was rehearsed
+            return None
         self.wrote = tracer.shorten(stop, self.size)
         if self.kill:
             return tracer.kill(stop.pid)
@@ -41,23 +44,16 @@ class Tearer:
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:
     """Tear each write of a scenario and judge what is left; runs in the tracing process."""
-    report = Report()
-    with staged(source, SCENARIOS[name]) as stage:
-        try:
-            rehearsal = rehearse(stage)
-        except StageError as error:
-            report.doubts.append(str(error))
-            return report
-        if not stage.in_files:
-            report.not_offered = "what it stores is not in files under its location"
-            return report
-        cuts = list(_cuts(rehearsal, settings))
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
+        cuts = _cuts(rehearsal, settings)
         if not cuts:
             report.not_offered = "it writes nothing through system calls on its location"
         for point, size, then in cuts:
             say(f"{name}: torn write {point}, {size} bytes kept, then {then}")
             _try(stage, rehearsal, (point, size, then), settings, report)
-    return report
+
+    return run_sweep(source, SCENARIOS[name], body)
 
 
 def _cuts(rehearsal: Rehearsal, settings: Settings) -> list[tuple[int, int, str]]:
@@ -89,7 +85,7 @@ def _try(
     if tearer.at is None or not alike(tearer.at, wanted) or tearer.wrote != size:
         report.doubts.append(
             f"{stage.scenario.name}: write {point} could not be cut to {size} bytes: "
-            + ("there was none" if tearer.at is None else f"{tearer.wrote} were written")
+            + (tearer.at.describe(str(stage.path)) if tearer.at else "there was none")
         )
         return
     report.figures["torn writes"] += 1
