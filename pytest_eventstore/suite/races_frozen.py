@@ -47,8 +47,9 @@ class FrozenRaceTests:
             Duel(
                 name="allocate/allocate",
                 before=(allocate(),),
-                held=(allocate(), allocate()),
+                held=(allocate(),),
                 other=(allocate(), allocate()),
+                then=(allocate(),),
                 after=(allocate(),),
                 judges=(judges.allocator,),
             ),
@@ -77,8 +78,9 @@ class FrozenRaceTests:
             Duel(
                 name="initialize/allocate",
                 before=(allocate(), initialize_at(20)),
-                held=(initialize_at(21), allocate()),
+                held=(initialize_at(21),),
                 other=(allocate(), allocate(), allocate()),
+                then=(allocate(),),
                 after=(allocate(),),
                 judges=(judges.allocator,),
             ),
@@ -138,7 +140,8 @@ class FrozenRaceTests:
         race = Duel(
             name="stopped-record/records",
             before=BEFORE_RECORD,
-            held=(record("session-a", Draft("a1")), record("session-a", Draft("a2"))),
+            held=A_RECORDS,
+            then=(record("session-a", Draft("a2")), poll()),
             other=(record("session-b", Draft("b1")), poll(), record("session-c", Draft("c1"))),
             after=LAST_READS,
             judges=GAP_JUDGES,
@@ -280,8 +283,9 @@ class FrozenRaceTests:
             Duel(
                 name="append/append",
                 before=(append(Draft("e0")),),
-                held=(append(Draft("a1", at=1)), append(Draft("a2", at=2))),
+                held=(append(Draft("a1", at=1)),),
                 other=(append(Draft("b1", at=3)), load_all()),
+                then=(append(Draft("a2", at=2)), load_all()),
                 after=(load_all(),),
                 judges=(judges.collection,),
             ),

@@ -48,10 +48,12 @@ def freeze(bench: Bench, duels: Sequence[Duel], *, schedules: int = 60) -> None:
     if target is None:
         not_checkable("the adapter's factory has no name that another process could import it by")
     wanted = _wanted(bench, duels)
-    share = bench.effort.pick(schedules // 4, schedules, 10**6 * len(duels)) // len(wanted)
+    left = bench.effort.pick(schedules // 4, schedules, 10**6 * len(duels))
     doubts: list[str] = []
-    for duel, point in wanted:
-        found = _play(bench, target, duel, max(share, 1), point)
+    for number, (duel, point) in enumerate(wanted):
+        share = max(1, left // (len(wanted) - number))
+        found = _play(bench, target, duel, share, point)
+        left -= found.played
         if found.broken is not None:
             _report(duel, found.broken)
         doubts += _doubts(duel, found)

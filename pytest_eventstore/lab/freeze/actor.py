@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pytest_eventstore.lab.freeze.duel import Duel
+from pytest_eventstore.lab.freeze.duel import AFTER, BEFORE, HELD, OTHER, Duel
 from pytest_eventstore.lab.freeze.poller import PollingRunner
 from pytest_eventstore.lab.handles import Handle, open_handle
 from pytest_eventstore.lab.history import Call
 from pytest_eventstore.lab.operations import Operation
+from pytest_eventstore.lab.tracer.session import pause
 from pytest_eventstore.outcomes import NotOffered
 from pytest_eventstore.targets import Factory
 
@@ -76,6 +77,7 @@ class Actor:
     Args:
         process: The name in the history.
         operations: What it does.
+        then: What it does after that, with the same handle, by `run_then`.
         factory: Opens the adapter.
         location: Where.
         ledger: Where it accounts for its calls.
@@ -86,6 +88,7 @@ class Actor:
         self,
         process: str,
         operations: Iterable[Operation],
+        then: Iterable[Operation] = (),
         *,
         factory: Factory,
         location: Path,
@@ -94,6 +97,8 @@ class Actor:
     ) -> None:
         self.process = process
         self._operations = tuple(operations)
+        self._then = tuple(then)
+        self._runner: PollingRunner | None = None
         self._factory = factory
         self._location = location
         self._ledger = ledger
@@ -107,54 +112,89 @@ class Actor:
 
     def run(self) -> None:
         """Make the calls; an error ends none of the later ones."""
-        runner: PollingRunner | None = None
         for operation in self._operations:
-            self._ledger.note("begin", self.process, operation, time.monotonic_ns())
-            try:
-                if runner is None:
-                    runner = PollingRunner(self._handle or self._open())
-                result = runner.run(operation)
-            except NotOffered as missing:
-                self._ledger.note("not offered", self.process, _reason(missing), 0)
-                return
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}"[:400]
-                self._ledger.note("error", self.process, text, time.monotonic_ns())
-            else:
-                self._ledger.note("result", self.process, result, time.monotonic_ns())
+            self._call(operation)
+
+    def run_then(self) -> None:
+        """Make the calls that come last."""
+        for operation in self._then:
+            self._call(operation)
 
     def prepare_and_run(self) -> None:
         """Do all of it and close the adapter, for a process that takes no part in the race."""
+        if not self._operations:
+            return
         self.prepare()
         self.run()
+        self.close()
+
+    def close(self) -> None:
+        """Close the adapter, if it was opened."""
         if self._handle is not None:
             self._handle.close()
+
+    def _call(self, operation: Operation) -> None:
+        self._ledger.note("begin", self.process, operation, time.monotonic_ns())
+        try:
+            if self._runner is None:
+                self._handle = self._handle or self._open()
+                self._runner = PollingRunner(self._handle)
+            result = self._runner.run(operation)
+        except NotOffered as missing:
+            self._ledger.note("not offered", self.process, _reason(missing), 0)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"[:400]
+            self._ledger.note("error", self.process, text, time.monotonic_ns())
+        else:
+            self._ledger.note("result", self.process, result, time.monotonic_ns())
 
     def _open(self) -> Handle:
         return open_handle(self._factory, self._location)
 
 
-def actors(duel: Duel, factory: Factory, location: Path, ledger: Ledger) -> dict[str, Actor]:
-    """Return the four processes of a duel by name."""
-    from pytest_eventstore.lab.freeze.duel import AFTER, BEFORE, HELD, OTHER
+class Cast:
+    """The four actors of a duel; B's process is also the one that looks at the end."""
 
-    parts = {
-        BEFORE: (duel.before, False),
-        HELD: (duel.held, duel.opening),
-        OTHER: (duel.other, duel.opening),
-        AFTER: (duel.after, False),
-    }
-    return {
-        name: Actor(
-            name,
-            operations,
-            factory=factory,
-            location=location,
-            ledger=ledger,
-            opening=opening,
-        )
-        for name, (operations, opening) in parts.items()
-    }
+    def __init__(self, duel: Duel, factory: Factory, location: Path, ledger: Ledger) -> None:
+        def actor(
+            process: str,
+            operations: Iterable[Operation],
+            then: Iterable[Operation] = (),
+            *,
+            opening: bool = False,
+        ) -> Actor:
+            return Actor(
+                process,
+                operations,
+                then,
+                factory=factory,
+                location=location,
+                ledger=ledger,
+                opening=opening,
+            )
+
+        self.before = actor(BEFORE, duel.before)
+        self.held = actor(HELD, duel.held, duel.then, opening=duel.opening)
+        self.other = actor(OTHER, duel.other, opening=duel.opening)
+        self.after = actor(AFTER, duel.after)
+
+    def prepare_held(self) -> None:
+        """Let the location be prepared, and A open it."""
+        self.before.prepare_and_run()
+        self.held.prepare()
+
+    def run_held(self) -> None:
+        """Make A's calls, and when woken after B is done too, those that come last."""
+        self.held.run()
+        pause()
+        self.held.run_then()
+
+    def run_other(self) -> None:
+        """Make B's calls; when woken after all is over, look with a handle of its own."""
+        self.other.run()
+        pause()
+        self.other.close()
+        self.after.prepare_and_run()
 
 
 def _reason(missing: BaseException) -> str:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from operator import sub
 
-from pytest_eventstore.lab.tracer.events import Exit, Stop
+from pytest_eventstore.lab.tracer.events import PAUSE, Exit, Stop
 from pytest_eventstore.lab.tracer.session import Tracer
 
 _TURN = 0.001
@@ -26,40 +26,50 @@ class Drive:
     whether the process polls for something or only takes its time.
     """
 
-    def __init__(self, tracer: Tracer, *, limit: float = 20.0) -> None:
+    def __init__(self, tracer: Tracer, *, limit: float) -> None:
         self._tracer = tracer
         self._deadline = time.monotonic() + limit
         self._standing: dict[int, Stop] = {}
         self.ended: dict[int, Exit] = {}
+        self.rests: dict[int, Stop] = {}
         self.calls: dict[int, list[Stop]] = {}
 
     def to_call(self, pid: int, number: int) -> Stop | None:
         """Run a process to its numbered call; None if it ends or waits before that."""
         return self._run(pid, number)
 
+    def is_done(self, pid: int) -> bool:
+        """Whether a process has ended, or rests after what it had to do."""
+        return pid in self.ended or pid in self.rests
+
     def to_end(self, pid: int, *, patience: float = 0.0) -> bool:
-        """Run a process to its end; False if it waits for another.
+        """Run a process until it is done; False if it waits for another.
 
         With `patience` its sleeps take their time, and only after so many
         seconds in this turn is it taken to wait.
         """
         self._run(pid, None, patience)
-        return pid in self.ended
+        return self.is_done(pid)
 
     def all_to_end(self, *pids: int) -> None:
-        """Run processes in turns until all have ended; at last let them sleep in earnest.
+        """Run processes in turns until all are done; at last let them sleep in earnest.
 
         Raises:
             StuckError: they wait for each other, or for something else.
         """
         for _ in range(3):
             for pid in pids:
-                if pid not in self.ended:
+                if not self.is_done(pid):
                     self._run(pid, None)
         for pid in pids:
-            while pid not in self.ended:
+            while not self.is_done(pid):
                 self._run(pid, None, patience=1.0)
                 self._check_deadline()
+
+    def wake(self, pid: int) -> None:
+        """Let a process that rests go on, and run it to its end."""
+        self._tracer.resume(self.rests.pop(pid))
+        self.all_to_end(pid)
 
     def kill(self, pid: int) -> None:
         """End a process as SIGKILL does."""
@@ -72,7 +82,7 @@ class Drive:
         cycle = _Cycle()
         began = quiet_since = time.monotonic()
         asleep = 0
-        while pid not in self.ended:
+        while not self.is_done(pid):
             event = self._tracer.wait(_TURN)
             now = time.monotonic()
             if isinstance(event, Exit):
@@ -86,6 +96,8 @@ class Drive:
                     return None
                 self._check_deadline()
                 continue
+            elif event.name == PAUSE:
+                self.rests[event.pid] = event
             elif event.pid != pid:
                 self._standing[event.tid] = event
             elif event.sleeps:

@@ -25,6 +25,7 @@ class Duel:
         name: What tokens call it, such as ``"record/record"``; unique.
         held: What A does.
         other: What B does meanwhile.
+        then: What A does when both are done, undisturbed.
         judges: Each is given the history of all processes; module-level functions.
         before: What is on the location when they begin.
         after: What a fresh handle is asked at the end.
@@ -38,6 +39,7 @@ class Duel:
     held: tuple[Operation, ...]
     other: tuple[Operation, ...]
     judges: tuple[Judge, ...]
+    then: tuple[Operation, ...] = ()
     before: tuple[Operation, ...] = ()
     after: tuple[Operation, ...] = ()
     opening: bool = False

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_eventstore.lab.checkers import Verdict
-from pytest_eventstore.lab.freeze.actor import Ledger, actors
+from pytest_eventstore.lab.freeze.actor import Cast, Ledger
 from pytest_eventstore.lab.freeze.drive import Drive, StuckError
-from pytest_eventstore.lab.freeze.duel import AFTER, BEFORE, HELD, OTHER, Duel
+from pytest_eventstore.lab.freeze.duel import Duel
 from pytest_eventstore.lab.handles import fresh_location
 from pytest_eventstore.lab.history import History
-from pytest_eventstore.lab.tracer.events import Exit, Stop
+from pytest_eventstore.lab.tracer.events import Stop
 from pytest_eventstore.lab.tracer.session import Tracer
 from pytest_eventstore.lab.tracer.syscalls import CHANGES, LOCKS, READS, SLEEPS, SOCKETS
 from pytest_eventstore.targets import Factory
 
 CALLS = CHANGES | LOCKS | READS | SLEEPS | SOCKETS
 _MEMORY = Path("/dev/shm")  # noqa: S108 — a place for short-lived data, much faster than a disk
-_LAST_LOOK = 30.0
+_PREPARATION = 30.0
+_LIMIT = 20.0
 
 
 class CrashedError(Exception):
@@ -70,8 +72,11 @@ class Outcome:
         )
 
 
-def play(duel: Duel, factory: Factory, point: int, *, limit: float = 20.0) -> Outcome:
+def play(duel: Duel, factory: Factory, point: int, *, bound: float = 10.0) -> Outcome:
     """Play one schedule on a fresh location; with point 0, A and then B, undisturbed.
+
+    A killed process may block the other for about `bound` seconds; after twenty
+    more it is given up.
 
     Raises:
         NotOfferedError: the adapter lacks a port that the duel needs.
@@ -79,83 +84,84 @@ def play(duel: Duel, factory: Factory, point: int, *, limit: float = 20.0) -> Ou
     """
     base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with closing(Ledger()) as ledger, fresh_location(factory, base=base) as location:
-        cast = actors(duel, factory, location.path, ledger)
+        cast = Cast(duel, factory, location.path, ledger)
         with Tracer(location.path, CALLS, sockets=True, only=_matters) as tracer:
-
-            def prepare() -> None:
-                cast[BEFORE].prepare_and_run()
-                cast[HELD].prepare()
-
-            a = tracer.spawn(cast[HELD].run, prepare=prepare, hold=True, timeout=_LAST_LOOK)
-            b = tracer.spawn(
-                cast[OTHER].run,
-                prepare=cast[OTHER].prepare,
-                hold=True,
-                calls=SLEEPS,
-                timeout=_LAST_LOOK,
-            )
-            race = _Race(duel, tracer, Drive(tracer, limit=limit), a, b)
-            stuck = ""
-            try:
-                race.run(point)
-            except StuckError as error:
-                stuck = (
-                    f"{error}: A {_where(tracer, race.drive, a)}, B {_where(tracer, race.drive, b)}"
-                )
-            _raise_crash(race.drive.ended.values())
-        if not stuck:
-            with Tracer(location.path, ()) as last:
-                last.spawn(_nothing, prepare=cast[AFTER].prepare_and_run, timeout=_LAST_LOOK)
+            race = _Race(duel, cast, tracer, Drive(tracer, limit=_LIMIT + bound))
+            race.run(point)
         history = History(ledger.calls())
-    calls = race.drive.calls.get(a, [])
+    calls = race.drive.calls.get(race.a, [])
     return Outcome(
         point=point,
         stood_at=race.stood.describe(tracer.root) if race.stood else "",
         calls=tuple(stop.name for stop in calls[: point or None]),
         waited=race.waited,
-        stuck=stuck,
+        stuck=race.stuck,
         blocked=race.blocked,
         history=history,
-        verdict=Verdict() if stuck else _judged(duel.judges, history),
+        verdict=Verdict() if race.stuck else _judged(duel.judges, history),
     )
 
 
 class _Race:
-    """The traced part of a schedule."""
+    """The traced part of a schedule; A and B stand ready when it is made."""
 
-    def __init__(self, duel: Duel, tracer: Tracer, drive: Drive, a: int, b: int) -> None:
+    def __init__(self, duel: Duel, cast: Cast, tracer: Tracer, drive: Drive) -> None:
         self.drive = drive
         self.stood: Stop | None = None
         self.waited = False
+        self.stuck = ""
         self.blocked = 0.0
         self._duel = duel
         self._tracer = tracer
-        self._a, self._b = a, b
+        self.a = tracer.spawn(
+            cast.run_held, prepare=cast.prepare_held, hold=True, timeout=_PREPARATION
+        )
+        # Nothing holds B, so only that it sleeps need be seen of it.
+        self.b = tracer.spawn(
+            cast.run_other,
+            prepare=cast.other.prepare,
+            hold=True,
+            calls=SLEEPS,
+            timeout=_PREPARATION,
+        )
 
     def run(self, point: int) -> None:
-        a, b, drive = self._a, self._b, self.drive
-        self._tracer.start(a)
-        self.stood = drive.to_call(a, point)
-        if point:
-            self._tracer.observe_no_more(a)
-        self._tracer.start(b)
-        if self.stood is not None and self._duel.fate == "killed":
-            drive.kill(a)
+        began = time.monotonic()
+        try:
+            self._tracer.start(self.a)
+            self.stood = self.drive.to_call(self.a, point)
+            self._tracer.observe_no_more(self.a)
+            self._tracer.start(self.b)
             began = time.monotonic()
-            drive.all_to_end(b)
-            self.blocked = time.monotonic() - began
-            return
-        if self.stood is not None:
-            self.waited = not drive.to_end(b, patience=self._duel.patience)
-        drive.all_to_end(a, b)
+            if self.stood is not None and self._duel.fate == "killed":
+                self.drive.kill(self.a)
+                self.drive.all_to_end(self.b)
+                self.blocked = time.monotonic() - began
+            else:
+                if self.stood is not None:
+                    self.waited = not self.drive.to_end(self.b, patience=self._duel.patience)
+                self.drive.all_to_end(self.a, self.b)
+            for pid in (self.a, self.b):
+                if pid not in self.drive.ended:
+                    self.drive.wake(pid)
+        except StuckError as error:
+            if self.a in self.drive.ended and self._duel.fate == "killed":
+                self.blocked = time.monotonic() - began
+            else:
+                self.stuck = f"{error}: A {self._where(self.a)}, B {self._where(self.b)}"
+        for end in self.drive.ended.values():
+            if not end.clean and end.signal != signal.SIGKILL:
+                raise CrashedError(f"a process of the race {end.describe()}")
+
+    def _where(self, pid: int) -> str:
+        if self.drive.is_done(pid):
+            return "is done"
+        call = self._tracer.waiting(pid)
+        return f"waits in {call}" if call else "is not done"
 
 
 def _matters(stop: Stop) -> bool:
     return stop.matters
-
-
-def _nothing() -> None:
-    """The process ends once it is prepared."""
 
 
 def _judged(judges: Sequence[Callable[[History], Verdict]], history: History) -> Verdict:
@@ -164,16 +170,3 @@ def _judged(judges: Sequence[Callable[[History], Verdict]], history: History) ->
         if not verdict:
             return verdict
     return Verdict()
-
-
-def _raise_crash(ends: Iterable[Exit]) -> None:
-    for end in ends:
-        if not end.clean and end.signal != 9:
-            raise CrashedError(f"a process of the race {end.describe()}")
-
-
-def _where(tracer: Tracer, drive: Drive, pid: int) -> str:
-    if pid in drive.ended:
-        return "has ended"
-    call = tracer.waiting(pid)
-    return f"waits in {call}" if call else "has not ended"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from pytest_eventstore.lab.freeze.actor import NotOfferedError
 from pytest_eventstore.lab.freeze.duel import Duel
 from pytest_eventstore.lab.freeze.schedule import Outcome, play
 from pytest_eventstore.lab.tracer.server import report
+from pytest_eventstore.lab.tracer.syscalls import CHANGES, LOCKS, READS, SOCKETS
 from pytest_eventstore.targets import Factory, TargetReference
 
 _TRIES = 3
@@ -23,7 +25,7 @@ class Assignment:
     Args:
         target: The adapter.
         duel: The race.
-        budget: How many schedules at most; more points than that are sampled evenly.
+        budget: How many schedules at most; of more points than that, `sample` chooses.
         seed: What the sample is drawn with.
         point: The one point to play, or None for a sweep.
         bound: Seconds that a killed process may block the other.
@@ -89,7 +91,7 @@ def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
         found.broken = undisturbed
     if found.stuck or found.broken or not found.points:
         return
-    chosen = [task.point] if task.point else sample(found.points, task.budget, task.seed)
+    chosen = [task.point] if task.point else sample(undisturbed.calls, task.budget, task.seed)
     for number, point in enumerate(chosen):
         report(f"{task.duel.name}: schedule {number + 1} of {len(chosen)}")
         outcome = _play_as_recorded(task, factory, point, undisturbed.calls, found)
@@ -109,7 +111,7 @@ def _play_as_recorded(
 ) -> Outcome:
     """Play a schedule; again if A took another way than in the undisturbed run."""
     for _ in range(_TRIES):
-        outcome = play(task.duel, factory, point, limit=20.0 + task.bound)
+        outcome = play(task.duel, factory, point, bound=task.bound)
         as_recorded = outcome.fired and outcome.calls == recorded[:point]
         if as_recorded or not outcome.verdict or outcome.stuck:
             return outcome
@@ -125,13 +127,27 @@ def _failure(undisturbed: Outcome) -> str:
     return ""
 
 
-def sample(points: int, budget: int, seed: str) -> list[int]:
-    """Return points from 1 on, ascending: all, or one from each of `budget` equal stretches."""
-    if points <= budget:
-        return list(range(1, points + 1))
+def sample(calls: Sequence[str], budget: int, seed: str) -> list[int]:
+    """Return which of the calls to hold A before, counted from 1, ascending.
+
+    If they are too many, those that change something come first, then those
+    that lock or talk, then those that read; of the last kind to find a place,
+    an even sample.
+    """
     chance = random.Random(seed)  # noqa: S311 — chance, not secrets
-    edges = [1 + points * n // budget for n in range(budget + 1)]
-    return [chance.randrange(low, high) for low, high in pairwise(edges)]
+    chosen: list[int] = []
+    for kind in (CHANGES, LOCKS | SOCKETS, READS):
+        points = [n for n, name in enumerate(calls, 1) if name in kind]
+        chosen += _evenly(points, budget - len(chosen), chance)
+    return sorted(chosen)
+
+
+def _evenly(points: list[int], count: int, chance: random.Random) -> list[int]:
+    """Return all the points, or one from each of `count` equal stretches."""
+    if len(points) <= count:
+        return points
+    edges = [len(points) * n // count for n in range(count + 1)] if count > 0 else []
+    return [points[chance.randrange(low, high)] for low, high in pairwise(edges)]
 
 
 def _factory(target: TargetReference) -> Factory:

@@ -22,7 +22,7 @@ children, and forks)::
 `prepare` runs in the forked process untraced and `spawn` returns when it is
 done; `hold=True` leaves the process standing there until `tracer.start(pid)`,
 `calls=…` gives it other calls to stop at. `tracer.observe_no_more(pid)` lets it
-run on almost undisturbed.
+run on almost undisturbed; a tracee that calls `pause()` stands until it is resumed.
 `Stop` tells `name`, `args`, `path`, `path2`, `flags` and `index` (1, 2, … over
 the calls that `only` accepts); `stop.changes` and `stop.matters` are ready
 predicates, `stop.sleeps` marks a process that lets time pass (reported only if
@@ -45,7 +45,7 @@ in the function is such a sign, and reaches `progress`.
 """
 
 from pytest_eventstore.lab.tracer.availability import why_not
-from pytest_eventstore.lab.tracer.events import BEGIN, Exit, Stop, error_name
+from pytest_eventstore.lab.tracer.events import PAUSE, Exit, Stop, error_name
 from pytest_eventstore.lab.tracer.helper import (
     HelperCrashError,
     JobError,
@@ -53,7 +53,7 @@ from pytest_eventstore.lab.tracer.helper import (
     shared_helper,
 )
 from pytest_eventstore.lab.tracer.server import report
-from pytest_eventstore.lab.tracer.session import StillRunningError, TraceeGoneError, Tracer
+from pytest_eventstore.lab.tracer.session import StillRunningError, TraceeGoneError, Tracer, pause
 from pytest_eventstore.lab.tracer.syscalls import (
     CHANGES,
     LOCKS,
@@ -69,12 +69,12 @@ from pytest_eventstore.lab.tracer.syscalls import (
 )
 
 __all__ = [
-    "BEGIN",
     "CHANGES",
     "LOCKS",
     "MAPS",
     "NAMES",
     "OPENS",
+    "PAUSE",
     "READS",
     "SIZES",
     "SLEEPS",
@@ -90,6 +90,7 @@ __all__ = [
     "Tracer",
     "TracerHelper",
     "error_name",
+    "pause",
     "report",
     "shared_helper",
     "why_not",

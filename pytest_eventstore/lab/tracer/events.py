@@ -19,6 +19,9 @@ from pytest_eventstore.lab.tracer.syscalls import (
 BEGIN = "begin"
 """The name of the stop between a tracee's preparation and its run."""
 
+PAUSE = "pause"
+"""The name of the stop that a tracee asked for by `pause`."""
+
 _MAY_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from pytest_eventstore.lab.tracer import ptrace, seccomp
-from pytest_eventstore.lab.tracer.events import BEGIN, Exit, Stop
+from pytest_eventstore.lab.tracer.events import BEGIN, PAUSE, Exit, Stop
 from pytest_eventstore.lab.tracer.syscalls import SIGNATURES, SLEEPS, Signature, table
 from pytest_eventstore.lab.tracer.tracee import Tracee, input_output, owner_of, waiting_call
 
@@ -22,6 +22,11 @@ _WAIT_ALL = 0x40000000  # __WALL: threads too
 _FAILED = 98
 _SLICE = 0.05  # a lost wake-up costs no more than this
 _O_CREAT_WRONLY_TRUNC = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+
+
+def pause() -> None:
+    """Stop the traced process that calls it; reported by `Tracer.wait` under the name `PAUSE`."""
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class TraceeGoneError(Exception):
@@ -282,11 +287,11 @@ class Tracer:
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             ptrace.request(ptrace.TRACE_ME, 0)
-            os.kill(os.getpid(), signal.SIGSTOP)
+            pause()
             if prepare is not None:
                 prepare()
             seccomp.install(program)
-            os.kill(os.getpid(), signal.SIGSTOP)
+            pause()
             run()
             status = 0
         except BaseException:
@@ -359,9 +364,10 @@ class Tracer:
             if former != tid and (gone := self._threads.pop(former, None)) is not None:
                 gone.close()
             self._threads[tid].close()
-        elif os.WSTOPSIG(status) == signal.SIGSTOP and self._next_index.get(tid) == 0:
-            self._next_index[tid] = 1
-            self._ready.append(Stop(tid, tid, BEGIN, ()))
+        elif os.WSTOPSIG(status) == signal.SIGSTOP and tid in self._next_index:
+            begun = self._next_index[tid] > 0
+            self._next_index[tid] = self._next_index[tid] or 1
+            self._ready.append(Stop(tid, tid, PAUSE if begun else BEGIN, ()))
             return
         ptrace.go_on(tid, 0 if event else _signal_to_deliver(status))
 
