@@ -75,6 +75,9 @@ def lines(run: Run, *, width: int = 100, details: bool = False) -> list[Line]:
 def _target(target: TargetResult, *, width: int, details: bool) -> Iterator[Line]:
     description = wording.described(target)
     yield Line(f"{target.name}: {description}" if description else target.name, {"bold": True})
+    if all(r.result is Result.NOT_RUN for r in target.requirements):
+        yield Line("  nothing of it ran")
+        return
     yield from _table(target)
     for title, requirements, markup in _told(target):
         yield Line("")
@@ -89,13 +92,17 @@ def _target(target: TargetResult, *, width: int, details: bool) -> Iterator[Line
 
 
 def _table(target: TargetResult) -> Iterator[Line]:
+    """Yield a row for each part of which anything ran, the worst first."""
     tiers = [t for t in TIERS if any(r.tier == t for r in target.requirements)]
     parts = wording.by_part(target.requirements)
     title = "met / all"
     first = max(len(title), *(len(part) for part, _ in parts))
     heads = [TIER_NAMES[tier] for tier in tiers]
     yield Line(f"  {title:<{first}}  " + "  ".join(heads))
+    unseen = [part for part, found in parts if all(r.result is Result.NOT_RUN for r in found)]
     for part, requirements in parts:
+        if part in unseen:
+            continue
         cells = []
         for tier, head in zip(tiers, heads, strict=True):
             among = [r for r in requirements if r.tier == tier]
@@ -104,6 +111,8 @@ def _table(target: TargetResult) -> Iterator[Line]:
         text = f"  {part:<{first}}  " + "  ".join(cells)
         others = wording.exceptions(requirements)
         yield Line(f"{text}  {others}".rstrip(), _row_markup(requirements))
+    if unseen:
+        yield Line(f"  nothing ran of {len(unseen)} of {len(parts)} parts")
 
 
 def _row_markup(requirements: tuple[RequirementResult, ...]) -> dict[str, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_eventstore.report import terminal
+from pytest_eventstore.report.build import TargetInfo
 from pytest_eventstore.report.model import Run
 from pytest_eventstore.requirements import load_requirements
 from report.sample_run import all_met, make, mixed, report, two_targets
@@ -47,6 +48,23 @@ def test_the_part_with_failures_comes_first_and_a_met_part_last() -> None:
 def test_a_row_counts_met_by_tier_and_names_the_rest() -> None:
     row = next(x.text for x in terminal.lines(make(mixed())) if "Concurrency" in x.text)
     assert row.split() == ["Concurrency", "-", "5/8", "-", "-", "2", "failed,", "1", "inconclusive"]
+
+
+def test_parts_of_which_nothing_ran_are_only_counted() -> None:
+    text = text_of(make([report("APP-01"), report("SNP-03", "failed")]))
+    assert "  nothing ran of 11 of 13 parts" in text
+    assert "Concurrency" not in text
+
+
+def test_a_target_that_could_not_be_tested_has_no_table() -> None:
+    run = make([], targets=[TargetInfo(name="mine")], problems=["mine: cannot be opened"])
+    assert [line.text for line in terminal.lines(run)] == [
+        "mine",
+        "  nothing of it ran",
+        "",
+        "problem: mine: cannot be opened",
+        "verdict: partial (contract 1.0, level MUST): mine, 0 of 86 MUST met, 86 not run",
+    ]
 
 
 def test_each_failure_has_statement_cause_and_command() -> None:
@@ -109,7 +127,5 @@ def test_colour_is_what_pytest_decides(
         """
     )
     result = pytester.runpytest(f"--color={colour}", "-p", "no:randomly")
-    result.stdout.fnmatch_lines(
-        ["*= event store contract 1.0 =*", "*verdict: non-conformant (*"]
-    )
+    result.stdout.fnmatch_lines(["*= event store contract 1.0 =*", "*verdict: non-conformant (*"])
     assert ("\x1b[" in result.stdout.str()) is marked
