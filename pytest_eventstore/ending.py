@@ -63,7 +63,7 @@ def print_ending(watched: SuiteRun, ending: Ending, reporter: pytest.TerminalRep
     """Print the summary; the verdict is its last line."""
     for line in ending.lines:
         reporter.write_line(line)
-    details = watched.config.getoption("tbstyle") == "no"
+    details = watched.config.getoption("tbstyle", "auto") == "no"
     write_summary(reporter, ending.run, details=details)
 
 

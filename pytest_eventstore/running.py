@@ -140,7 +140,7 @@ class SuiteRun:
     ) -> None:
         error = call.excinfo.value if call.excinfo else None
         text = records.readable(record, collect.requirement_tested(item), error)
-        if record["is_violation"] and self.config.getoption("tbstyle") == "auto":
+        if record["is_violation"] and self.config.getoption("tbstyle", "auto") == "auto":
             report.longrepr = text
         else:
             report.sections.append(("event store contract", text))
