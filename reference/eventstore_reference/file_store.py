@@ -87,6 +87,9 @@ class FileEventStore:
     def latest_seq_nr(self) -> int:
         """Return the highest number that `load_after_seq_nr` can return, or 0."""
         self._check_open()
+        with self._log.own_tail() as tail:
+            if tail is not None:
+                return tail.latest
         index = self._log.view()
         with self._log.threads:
             return index.latest_number()
@@ -94,6 +97,9 @@ class FileEventStore:
     def highest_used_seq_nr(self) -> int:
         """Return a number at least as high as any in the log, damaged lines included."""
         self._check_open()
+        with self._log.own_tail() as tail:
+            if tail is not None:
+                return tail.latest + tail.damaged
         index = self._log.view()
         with self._log.threads:
             return index.latest_number() + index.damaged_count()
@@ -101,6 +107,9 @@ class FileEventStore:
     def last_event_id(self, session_id: str) -> str:
         """Return the id of the session's event that was appended last, or nothing."""
         self._check_open()
+        with self._log.own_tail() as tail:
+            if tail is not None:
+                return tail.last_event_id(session_id)
         index = self._log.view()
         with self._log.threads:
             return index.last_event_id(session_id)

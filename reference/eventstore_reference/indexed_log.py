@@ -13,8 +13,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from eventstore_reference.content import same_content
@@ -24,27 +24,48 @@ from eventstore_reference.lines import Line
 from eventstore_reference.locking import DEFAULT_TIMEOUT, LocationLock
 from eventstore_reference.log_files import LogFile, LogFiles
 from eventstore_reference.scanner import PassedOver, Scanner
-from pytest_eventstore.ports import CorruptionError, Event, InvalidEventError, LockTimeoutError
+from pytest_eventstore.ports import (
+    SYSTEM_CUTOVER,
+    CorruptionError,
+    Event,
+    InvalidEventError,
+    LockTimeoutError,
+)
 
 _POLL = 0.002
 _LONGEST_READ = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tail:
-    """Where the next line goes.
+    """The end of the log, as seen under the lock: where the next line goes.
 
     Args:
         index: The index, up to date.
         file: The last file of the log; None if there is none.
         indexed: The same file as the index knows it.
         terminated: Whether the file's last line has its line feed.
+        hold: During which hold of the lock this was found true.
+        latest: The highest number.
+        damaged: How many damaged lines there are.
+        last_ids: The last event of sessions that were asked for.
     """
 
     index: Index
     file: LogFile | None
     indexed: IndexedFile | None
-    terminated: bool = True
+    terminated: bool
+    hold: int
+    latest: int
+    damaged: int
+    last_ids: dict[str, str] = field(default_factory=dict)
+
+    def last_event_id(self, session_id: str) -> str:
+        """Return the id of a session's last event, or nothing."""
+        found = self.last_ids.get(session_id)
+        if found is None:
+            found = self.last_ids[session_id] = self.index.last_event_id(session_id)
+        return found
 
 
 class IndexedLog:
@@ -70,6 +91,9 @@ class IndexedLog:
 
     def view(self) -> Index:
         """Return an index that holds every acknowledged event."""
+        if self._lock.hold:
+            with self.threads:
+                return self.tail().index
         with self.threads:
             index = self._published()
             if index is not None and self._is_current(index):
@@ -152,7 +176,9 @@ class IndexedLog:
     def tail(self) -> Tail:
         """Return where to append, after bringing the index up and repairing what was torn."""
         tail = self._tail
-        if tail is not None and self._still_is(tail):
+        hold = self._lock.hold
+        if tail is not None and (tail.hold == hold or self._still_is(tail)):
+            tail.hold = hold
             return tail
         index = self._catch_up()
         indexed = index.last_file()
@@ -167,7 +193,18 @@ class IndexedLog:
                 file = self.files.named(indexed.name)
                 assert file is not None
             terminated = file.size == 0 or self._last_byte(file) == b"\n"
-        return Tail(index, file, indexed, terminated)
+        latest, damaged = index.latest_number(), index.damaged_count()
+        self._tail = Tail(index, file, indexed, terminated, hold, latest, damaged)
+        return self._tail
+
+    @contextmanager
+    def own_tail(self) -> Iterator[Tail | None]:
+        """Give the end of the log if this thread holds the lock, so that it stays the end."""
+        if not self._lock.hold:
+            yield None
+            return
+        with self.threads:
+            yield self.tail()
 
     def publish(self, tail: Tail, file: LogFile, lines: Sequence[Line]) -> None:
         """Put lines that were just written into the index, or drop the index."""
@@ -188,9 +225,14 @@ class IndexedLog:
             self.drop_index()
             return
         if self._memory is index:
-            self._disk.delete()
-        else:
-            self._tail = Tail(index, file, indexed)
+            self._disk.delete()  # somebody else's would not have these lines
+            return
+        tail.file, tail.indexed, tail.terminated = file, indexed, True
+        for line in lines:
+            tail.latest = max(tail.latest, line.event.seq_nr)
+            tail.last_ids[line.event.session_id] = line.event.id
+        if not any(line.event.type == SYSTEM_CUTOVER for line in lines):
+            self._tail = tail
 
     def forget_tail(self) -> None:
         """Look at the files again before the next append."""

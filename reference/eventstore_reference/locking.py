@@ -68,17 +68,25 @@ class LocationLock:
         """Give back what `try_acquire` took."""
         self._shared.release()
 
+    @property
+    def hold(self) -> int:
+        """A number that stands for the time this thread has held the lock; 0 if it does not."""
+        shared = self._shared
+        return shared.holds if shared.owner == threading.get_ident() else 0
+
 
 class _SharedState:
     """What the instances on one path in one process have in common."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.holds = 0
         self.forget_holder()
 
     def forget_holder(self) -> None:
         self._threads = threading.RLock()
         self._depth = 0
+        self.owner = 0
         self._file: _FlockedFile | _FileLocked | None = None
 
     def acquire(self, timeout: float) -> bool:
@@ -93,6 +101,8 @@ class _SharedState:
                 if not self._file.acquire(max(left, 0.0)):
                     self._threads.release()
                     return False
+                self.holds += 1
+                self.owner = threading.get_ident()
             self._depth += 1
         except BaseException:
             self._threads.release()
@@ -104,6 +114,7 @@ class _SharedState:
             return  # a fork took the lock away from this side of it
         self._depth -= 1
         if self._depth == 0 and self._file is not None:
+            self.owner = 0
             self._file.release()
         self._threads.release()
 

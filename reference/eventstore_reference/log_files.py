@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,9 @@ from typing import BinaryIO
 from eventstore_reference.durable import sync_folders, write_all
 from eventstore_reference.layout import ARCHIVE, EVENTS, Layout
 from pytest_eventstore.ports import CorruptionError, Event, instant
+
+_NEVER = -1
+_TICK_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class LogFiles:
     ) -> None:
         self._layout = layout
         self._now = now
+        self._last_name: str | None = None
+        self._folder_changed = _NEVER
 
     def all(self) -> list[LogFile]:
         """Return the archived files, then the active ones, each by name."""
@@ -66,10 +72,17 @@ class LogFiles:
     def last_name(self) -> str | None:
         """Return the name of the active file that comes last."""
         try:
+            changed = os.stat(self._layout.events).st_mtime_ns
+            if changed == self._folder_changed:
+                return self._last_name
+            listed = time.time_ns()
             names = [n for n in os.listdir(self._layout.events) if n.endswith(".jsonl")]
         except FileNotFoundError:
             return None
-        return f"{EVENTS}/{max(names)}" if names else None
+        self._last_name = f"{EVENTS}/{max(names)}" if names else None
+        # A second change within one tick of the file system's clock would not show.
+        self._folder_changed = changed if listed - changed > _TICK_NS else _NEVER
+        return self._last_name
 
     def name_for(self, events: Iterable[Event], last: str | None) -> str:
         """Return the file that a batch goes to: its newest day's, but none after today's.
