@@ -114,6 +114,11 @@ def record(session_id: str, draft: Draft) -> Operation:
     return Operation("record", (session_id, draft))
 
 
+def record_batch(drafts: Iterable[Draft]) -> Operation:
+    """Allocate numbers and append the events under the adapter's lock; gives them as `Seen`."""
+    return Operation("record_batch", tuple(drafts))
+
+
 def allocate() -> Operation:
     """Allocate a number; gives it."""
     return Operation("allocate")
@@ -189,6 +194,15 @@ class Runner:
     def _record(self, session_id: str, draft: Draft) -> Seen:
         return see(self.recorder(session_id).record(Draft(*draft).event()))
 
+    def _record_batch(self, *drafts: Draft) -> list[Seen]:
+        with self.handle.lock:
+            events = [
+                Draft(*d)._replace(seq_nr=self.handle.allocator.alloc_seq_nr()).event()
+                for d in drafts
+            ]
+            self.handle.events.append(*events)
+        return [see(event) for event in events]
+
     def _allocate(self) -> int:
         return self.handle.allocator.alloc_seq_nr()
 
@@ -232,6 +246,7 @@ _RUN: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "append": Runner._append,
         "append_batch": Runner._append,
         "record": Runner._record,
+        "record_batch": Runner._record_batch,
         "allocate": Runner._allocate,
         "initialize_at": Runner._initialize_at,
         "save": Runner._save,

@@ -31,7 +31,8 @@ class Script:
         jitter: Wait up to so many seconds before each call.
         seed: Where the waiting comes from.
         tell: Report each call at once, so that it is known when the process dies.
-        forked: Fork after opening, and let the child call on the inherited handle.
+        forked: Fork after opening, and let the child make these calls on the
+            handle that it inherits, beside the others.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Script:
     jitter: float = 0.0
     seed: int = 0
     tell: bool = False
-    forked: bool = False
+    forked: tuple[Operation, ...] = ()
 
 
 def perform(

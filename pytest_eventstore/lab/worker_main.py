@@ -9,6 +9,7 @@ import pickle
 import signal
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
@@ -131,19 +132,20 @@ class _Play:
 
 
 def _fork_and_perform(script: Script, handle: Handle, stack: IO[str]) -> list[Call]:
-    """Perform the script here and in a forked child, which inherits the handle."""
+    """Perform the script here, and its other half in a child that inherits the handle."""
     calls: list[Call] = []
+    half = replace(script, name=f"{script.name}'s child", operations=script.forked)
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # faulthandler's thread only waits
         child = os.fork()
     if not child:
-        signal.alarm(_CHILD_LIMIT)
         os.close(reader)
         status = 1
         with contextlib.suppress(BaseException):
+            signal.alarm(_CHILD_LIMIT)
             faulthandler.enable(stack)
-            perform(script, Runner(handle), lambda: True, calls.append)
+            perform(half, Runner(handle), lambda: True, calls.append)
             with open(writer, "wb") as out:
                 pickle.dump(calls, out)
             status = 0
@@ -154,9 +156,6 @@ def _fork_and_perform(script: Script, handle: Handle, stack: IO[str]) -> list[Ca
         content = answer.read()
     os.waitpid(child, 0)
     if content:
-        for call in pickle.loads(content):  # noqa: S301  # from our own child
-            name = f"{call.process}'s child"
-            calls.append(
-                Call(name, call.operation, call.called, call.returned, call.result, call.error)
-            )
-    return calls
+        return calls + list(pickle.loads(content))  # noqa: S301  # from our own child
+    # It died, or was ended for hanging; each of its calls may have been made.
+    return calls + [Call(half.name, operation, calls[0].called) for operation in half.operations]

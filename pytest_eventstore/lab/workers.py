@@ -229,6 +229,11 @@ def race_processes(
             inherited = target.factory
 
 
+def cheapest_method() -> StartMethod:
+    """Return how to start processes that will be killed: by fork where that is safe."""
+    return "fork" if sys.platform == "linux" else "spawn"
+
+
 def _need_fork() -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         not_checkable("the target would have to be taken along by a fork, which is not to be had")

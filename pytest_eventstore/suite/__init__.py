@@ -9,7 +9,11 @@ from pytest_eventstore.suite.cutover import CutoverTests
 from pytest_eventstore.suite.fidelity import FidelityTests
 from pytest_eventstore.suite.model import ModelTests
 from pytest_eventstore.suite.order import OrderTests
+from pytest_eventstore.suite.races_appends import RacingAppendTests
 from pytest_eventstore.suite.races_frozen import FrozenRaceTests
+from pytest_eventstore.suite.races_numbers import RacingAllocatorTests
+from pytest_eventstore.suite.races_recorders import RacingRecorderTests
+from pytest_eventstore.suite.races_snapshots import RacingCutoverTests, RacingSnapshotTests
 from pytest_eventstore.suite.reads import AfterNumberTests, LatestTests, SinceTests
 from pytest_eventstore.suite.recorder import RecorderTests
 from pytest_eventstore.suite.resources import ResourceTests
@@ -30,6 +34,11 @@ class EventStoreSuite(
     BadInputTests,
     ResourceTests,
     ModelTests,
+    RacingAllocatorTests,
+    RacingAppendTests,
+    RacingRecorderTests,
+    RacingSnapshotTests,
+    RacingCutoverTests,
     FrozenRaceTests,
 ):
     """Every test of the contract; a subclass in a user's own tree holds an adapter to it."""
