@@ -14,7 +14,6 @@ from pytest_eventstore.outcomes import EXIT_PARTIAL
 from pytest_eventstore.report import UnwritableReportError, write
 from pytest_eventstore.report.compare import compare
 from pytest_eventstore.report.compare import read as read_report
-from pytest_eventstore.report.json_ import NotAReportError
 from pytest_eventstore.report.model import Result, Run
 from pytest_eventstore.report.redact import redact
 from pytest_eventstore.report.terminal import write_summary
@@ -107,11 +106,7 @@ def _write_diff(watched: SuiteRun, run: Run, lines: list[str]) -> bool:
     """Compare with the earlier report; return whether this run is worse."""
     if watched.settings.diff is None:
         return False
-    try:
-        comparison = compare(read_report(watched.settings.diff), run)
-    except NotAReportError as error:
-        lines.append(f"compared with: {error}")
-        return True
+    comparison = compare(read_report(watched.settings.diff), run)
     lines.append(f"compared with {watched.settings.diff}:")
     lines.extend(comparison.lines())
     return comparison.is_worse

@@ -213,6 +213,8 @@ def read_settings(config: pytest.Config) -> Settings:
         )
     for path in settings.reports:
         _check_report(path)
+    if settings.diff is not None:
+        _check_diff(settings.diff)
     return settings
 
 
@@ -322,6 +324,16 @@ def _check_report(path: Path) -> None:
         check(path)
     except UnwritableReportError as error:
         raise pytest.UsageError(f"--eventstore-report: {error}") from error
+
+
+def _check_diff(path: Path) -> None:
+    from pytest_eventstore.report.compare import read
+    from pytest_eventstore.report.json_ import NotAReportError
+
+    try:
+        read(path)
+    except NotAReportError as error:
+        raise pytest.UsageError(f"--eventstore-diff: {error}") from error
 
 
 def _contract(value: str | None) -> str:

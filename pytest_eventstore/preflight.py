@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import traceback
 import uuid
 from contextlib import AbstractContextManager, ExitStack
@@ -23,6 +22,7 @@ from pytest_eventstore.ports import (
 )
 from pytest_eventstore.resolve import ASYNC_ADVICE
 from pytest_eventstore.targets import Factory, Target
+from pytest_eventstore.time_limit import TimeUp, within
 
 TIME_LIMIT = 30.0
 """How long an adapter may take to open two locations, in seconds."""
@@ -52,24 +52,22 @@ def examine(target: Target, time_limit: float = TIME_LIMIT) -> Preflight:
 
     Whatever goes wrong ends up in the result, a factory that never returns included.
     """
-    results: list[Preflight] = []
     stage = ["calling the factory"]
 
-    def run() -> None:
+    def run() -> Preflight:
         try:
-            results.append(_examine(target.factory, stage))
+            return _examine(target.factory, stage)
         except BrokenHarnessError as error:
-            results.append(Preflight(problem=str(error)))
+            return Preflight(problem=str(error))
+        except (KeyboardInterrupt, TimeUp):
+            raise
         except BaseException as error:
-            results.append(Preflight(problem=f"{stage[0]} raised {_described(error)}"))
+            return Preflight(problem=f"{stage[0]} raised {_described(error)}")
 
-    # In a daemon thread, which can be left behind if the adapter hangs.
-    thread = threading.Thread(target=run, name="eventstore-preflight", daemon=True)
-    thread.start()
-    thread.join(time_limit)
-    if not results:
+    try:
+        return within(time_limit, run)
+    except TimeUp:
         return Preflight(problem=f"{stage[0]} took more than {time_limit:g} s")
-    return results[0]
 
 
 def _examine(factory: Factory, stage: list[str]) -> Preflight:

@@ -67,7 +67,7 @@ def make_record(
         "finding": None if finding is None else finding.as_dict(),
         "figures": dict(bench.figures) if bench is not None else {},
         "duration": call.duration,
-        "is_violation": isinstance(error, ContractViolation),
+        "is_violation": violation_in(error) is not None,
         "known": "",
         "about": asdict(preflight) if preflight else None,
         "reproduce": reproduce(item, settings, finding.token if finding else ""),
@@ -94,11 +94,25 @@ def readable(record: Record, requirement: Requirement, error: BaseException | No
     lines = [
         f"{requirement.id} ({requirement.level.upper()}) {requirement.statement}",
         f"target:   {record['target']}",
-        str(error) if isinstance(error, ContractViolation) else f"seen:     {finding['seen']}",
     ]
+    if violation := violation_in(error):
+        lines.append(str(violation))
+        if violation is not error:
+            lines.append("not every run of the same calls failed: the adapter is not deterministic")
+    else:
+        lines.append(f"seen:     {finding['seen']}")
     lines += getattr(error, "__notes__", ())
     lines.append(f"reproduce: {record['reproduce']}")
     return redact("\n".join(lines))
+
+
+def violation_in(error: BaseException | None) -> ContractViolation | None:
+    """Return the violation that an error is, or that Hypothesis found now and then."""
+    if isinstance(error, ContractViolation):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(violation_in, error.exceptions)), None)
+    return None
 
 
 def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
@@ -113,7 +127,7 @@ def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
 
 
 def _finding(error: BaseException | None, requirement: Requirement) -> Finding:
-    if isinstance(error, ContractViolation):
-        return error.finding
+    if violation := violation_in(error):
+        return violation.finding
     seen = f"{type(error).__name__}: {error}".rstrip(": ")
     return Finding(expected=requirement.statement, seen=seen, cause=requirement.breaks)

@@ -51,6 +51,7 @@ def said(result: pytest.RunResult) -> str:
         (["--eventstore-require=,"], ["names nothing to require"]),
         (["--eventstore-contract=9.9"], ["--eventstore-contract", "'9.9'", "1.0"]),
         (["--eventstore-report=out.doc"], ["--eventstore-report", "out.doc", ".json"]),
+        (["--eventstore-diff=old.json"], ["--eventstore-diff", "old.json"]),
         (["--eventstore-known=nope.toml"], ["--eventstore-known", "nope.toml"]),
         (["--eventstore-known-update"], ["needs --eventstore-known"]),
     ],
