@@ -82,7 +82,9 @@ class FileEventStore:
         """Return the events numbered above `after_seq_nr`, ascending."""
         self._check_open()
         check_seq_nr(after_seq_nr, "after_seq_nr")
-        return self._load(lambda index: index.places_after(after_seq_nr))
+        if after_seq_nr == 0:
+            return self._load(lambda index: index.places_after(0))
+        return self._load(lambda index: index.places_after(after_seq_nr), _damaged_among)
 
     def latest_seq_nr(self) -> int:
         """Return the highest number that `load_after_seq_nr` can return, or 0."""
@@ -169,7 +171,11 @@ class FileEventStore:
         self._log.publish(tail, file, lines)
         return len(payload)
 
-    def _load(self, query: Callable[[Index], list[Place]]) -> LoadResult:
+    def _load(
+        self,
+        query: Callable[[Index], list[Place]],
+        damaged: Callable[[Index, list[Place]], int] = lambda index, _: index.damaged_count(),
+    ) -> LoadResult:
         index = self._log.view()
         try:
             with self._log.threads:
@@ -182,10 +188,16 @@ class FileEventStore:
                 places = query(index)
                 events = self._log.events_at(index, places, lenient=True)
         with self._log.threads:
-            damaged = index.damaged_count() + events.count(None) + self._log.torn
+            damaged_count = damaged(index, places) + events.count(None)
             file_count = len(index.files())
         return LoadResult(
             events=[event for event in events if event is not None],
             file_count=file_count,
-            corrupt_line_count=damaged,
+            corrupt_line_count=damaged_count,
         )
+
+
+def _damaged_among(index: Index, places: list[Place]) -> int:
+    """Return how many damaged lines may have held an event like those at the places."""
+    first = min((place.position for place in places), default=index.last_position() + 1)
+    return index.damaged_count(after=first - 1)

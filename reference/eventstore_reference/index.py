@@ -18,8 +18,8 @@ from eventstore_reference.lines import Line
 from eventstore_reference.sqlite_file import SqliteFile
 from pytest_eventstore.ports import SYSTEM_CUTOVER, instant
 
-_VERSION = 1
-_SCHEMA = f"""
+_VERSION = 2
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, inode INTEGER NOT NULL, marked INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
@@ -30,13 +30,13 @@ CREATE INDEX IF NOT EXISTS by_number ON events (number, moment) WHERE number > 0
 CREATE INDEX IF NOT EXISTS by_id ON events (id_hash);
 CREATE TABLE IF NOT EXISTS passed_over (
     file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
-    damaged INTEGER NOT NULL);
+    damaged INTEGER NOT NULL, after INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
     session TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cutover (position INTEGER NOT NULL);
-PRAGMA user_version = {_VERSION}
+CREATE TABLE IF NOT EXISTS brought_up (boot TEXT NOT NULL)
 """
-_TABLES = ("files", "events", "passed_over", "sessions", "cutover")
+_TABLES = ("files", "events", "passed_over", "sessions", "cutover", "brought_up")
 _MICROSECOND = timedelta(microseconds=1)
 _NO_POSITION = 2**63 - 1
 _PLACE = "position, file, start, length, crc"
@@ -93,10 +93,6 @@ class Index:
     def connection(self) -> sqlite3.Connection:
         """The connection the rows are in."""
         return self._db
-
-    def fits(self) -> bool:
-        """Return whether the tables are of this version."""
-        return bool(self._db.execute("PRAGMA user_version").fetchone()[0] == _VERSION)
 
     @contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
@@ -156,8 +152,7 @@ class Index:
         event = line.event
         if event.type == SYSTEM_CUTOVER and not self.holds_cutover():
             self._db.execute("UPDATE events SET number = 0 WHERE number > 0")
-            position = self._db.execute("SELECT max(position) FROM events").fetchone()[0] or 0
-            self._db.execute("INSERT INTO cutover VALUES (?)", (position + 1,))
+            self._db.execute("INSERT INTO cutover VALUES (?)", (self.last_position() + 1,))
         self._db.execute(
             "INSERT INTO events (file, start, length, crc, number, moment, id_hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -180,8 +175,14 @@ class Index:
     def add_passed_over(self, file: int, start: int, length: int, *, damaged: bool) -> None:
         """Add a stretch that holds no event of its own."""
         self._db.execute(
-            "INSERT INTO passed_over VALUES (?, ?, ?, ?)", (file, start, length, damaged)
+            "INSERT INTO passed_over SELECT ?, ?, ?, ?, coalesce(max(position), 0) FROM events",
+            (file, start, length, damaged),
         )
+
+    def note_boot(self, boot: str) -> None:
+        """Remember in which run of the machine the index was brought up to the log."""
+        self._db.execute("DELETE FROM brought_up")
+        self._db.execute("INSERT INTO brought_up VALUES (?)", (boot,))
 
     # What is read
 
@@ -308,10 +309,21 @@ class Index:
         """Return whether the cutover's event is indexed."""
         return self._db.execute("SELECT 1 FROM cutover").fetchone() is not None
 
-    def damaged_count(self) -> int:
-        """Return how many damaged lines were passed over."""
-        row = self._db.execute("SELECT count(*) FROM passed_over WHERE damaged").fetchone()
+    def boot(self) -> str:
+        """Return in which run of the machine the index was brought up to the log."""
+        row = self._db.execute("SELECT boot FROM brought_up").fetchone()
+        return row[0] if row else ""
+
+    def damaged_count(self, after: int = 0) -> int:
+        """Return how many damaged lines come after so many events in append order."""
+        row = self._db.execute(
+            "SELECT count(*) FROM passed_over WHERE damaged AND after >= ?", (after,)
+        ).fetchone()
         return int(row[0])
+
+    def last_position(self) -> int:
+        """Return the position of the event last in append order, or 0."""
+        return self._one("SELECT max(position) FROM events") or 0
 
 
 def id_hash(text: str) -> int:
@@ -335,4 +347,4 @@ def _restored(value: str | bytes) -> str:
 
 def index_file(path: str) -> SqliteFile:
     """Return the file an index is kept in."""
-    return SqliteFile(path, synchronous="NORMAL", schema=_SCHEMA)
+    return SqliteFile(path, synchronous="NORMAL", schema=_SCHEMA, version=_VERSION)

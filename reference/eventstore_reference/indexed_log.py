@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from eventstore_reference.content import same_content
+from eventstore_reference.forks import tell_forks
 from eventstore_reference.index import Index, IndexedFile, Place, index_file
-from eventstore_reference.layout import Layout
+from eventstore_reference.layout import Layout, boot_id
 from eventstore_reference.lines import Line
 from eventstore_reference.locking import DEFAULT_TIMEOUT, LocationLock
 from eventstore_reference.log_files import LogFile, LogFiles
@@ -73,13 +74,19 @@ class IndexedLog:
 
     def __init__(self, layout: Layout, lock: LocationLock, files: LogFiles) -> None:
         self.files = files
-        self.threads = threading.RLock()  # taken after the location's lock, never before
-        self.torn = False
+        self._torn = False
         self._lock = lock
         self._disk = index_file(layout.index)
         self._trusted: sqlite3.Connection | None = None
         self._memory: Index | None = None
         self._tail: Tail | None = None
+        self._settled = 0
+        self.after_fork()
+        tell_forks(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent may have held this for ever."""
+        self.threads = threading.RLock()  # taken after the location's lock, never before
 
     def close(self) -> None:
         """Close the index."""
@@ -97,7 +104,6 @@ class IndexedLog:
         with self.threads:
             index = self._published()
             if index is not None and self._is_current(index):
-                self.torn = False
                 return index
             if not self.files.all():
                 return self._memory_index(anew=True)
@@ -109,7 +115,9 @@ class IndexedLog:
             with self._lock, self.threads:
                 self._trusted = None
                 return self._catch_up()
-        except PermissionError:
+        except OSError:
+            if self._can_lock():
+                raise
             with self.threads:
                 return self._catch_up_in_memory()
 
@@ -150,7 +158,8 @@ class IndexedLog:
                 return None
             index = Index(connection)
             if self._trusted is not connection:
-                if not self._fits_files(index):
+                # After a loss of power the index may lack what is acknowledged.
+                if index.boot() != boot_id() or not self._fits_files(index):
                     return None
                 self._trusted = connection
         except sqlite3.Error:
@@ -165,11 +174,10 @@ class IndexedLog:
         if indexed.name != name:
             return False
         file = self.files.named(name)
-        return (
-            file is not None
-            and file.inode == indexed.inode
-            and 0 <= file.size - index.end_of(indexed.id) <= 1
-        )
+        if file is None or file.inode != indexed.inode:
+            return False
+        end = index.end_of(indexed.id)
+        return file.size == end or file.size == end + 1 > 1  # the last line's line feed
 
     # For writers, under the lock
 
@@ -187,9 +195,9 @@ class IndexedLog:
         file = None if indexed is None else self.files.named(indexed.name)
         terminated = True
         if file is not None and indexed is not None:
-            if self.torn:
+            if self._torn:
                 self.files.cut(file.name, self._settled)
-                self.torn = False
+                self._torn = False
                 file = self.files.named(indexed.name)
                 assert file is not None
             terminated = file.size == 0 or self._last_byte(file) == b"\n"
@@ -286,13 +294,15 @@ class IndexedLog:
         self._disk.delete()
 
     def _bring_up(self, index: Index, *, sync: bool) -> None:
-        self.torn = False
-        trusted = self._trusted is index.connection
-        if trusted and self._is_current(index):
+        self._torn = False
+        if self._trusted is index.connection and self._is_current(index):
             return
         with index.transaction():
+            shrunk = self._has_shrunk(index)
             if not self._fits_files(index):
                 index.clear()
+            if index.boot() != boot_id():
+                index.note_boot(boot_id())
             indexed = index.last_file()
             files = self.files.all()
             if indexed is not None:
@@ -303,6 +313,16 @@ class IndexedLog:
                     if sync and not file.archived:
                         self.files.sync_names()
                 self._index_file(index, indexed, file, last=file is files[-1], sync=sync)
+            if shrunk and indexed is not None:
+                index.add_passed_over(indexed.id, self._settled, 0, damaged=True)
+
+    def _has_shrunk(self, index: Index) -> bool:
+        """Return whether the log lost bytes that were published, which no writer takes back."""
+        indexed = index.last_file()
+        file = None if indexed is None else self.files.named(indexed.name)
+        if indexed is None or file is None or file.inode != indexed.inode or file.archived:
+            return False
+        return file.size < index.end_of(indexed.id)
 
     def _index_file(
         self, index: Index, indexed: IndexedFile, file: LogFile, *, last: bool, sync: bool
@@ -322,7 +342,7 @@ class IndexedLog:
                     index.add_line(indexed.id, item)
         if scanner.marked and not indexed.marked:
             index.mark_file(indexed.id)
-        self.torn = scanner.torn
+        self._torn = scanner.torn
         self._settled = scanner.end
 
     _settled = 0
@@ -345,8 +365,6 @@ class IndexedLog:
 
     def _fits_files(self, index: Index) -> bool:
         """Return whether the index belongs to the files that lie there now."""
-        if not index.fits():
-            return False
         indexed = index.files()
         found = self.files.all()
         if [(f.name, f.inode) for f in indexed] != [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 EVENTS, ARCHIVE, SNAPSHOTS, RUN = "events", "archive", "snapshots", ".run"
 
@@ -48,3 +49,13 @@ class Layout:
     def counter(self) -> str:
         """The counter of sequence numbers."""
         return os.path.join(self.location, RUN, "seq.db")
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this run of the machine from others; nothing where none is known."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"

@@ -17,6 +17,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from eventstore_reference.forks import tell_forks
 from pytest_eventstore.ports import LockTimeoutError
 
 try:
@@ -43,7 +44,7 @@ class LocationLock:
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = DEFAULT_TIMEOUT) -> None:
         self._timeout = timeout
-        self._shared = _shared_state(os.path.realpath(path))
+        self._shared = _states.of(os.path.realpath(path))
 
     def __enter__(self) -> Self:
         if not self._shared.acquire(self._timeout):
@@ -81,9 +82,10 @@ class _SharedState:
     def __init__(self, path: str) -> None:
         self.path = path
         self.holds = 0
-        self.forget_holder()
+        self._forget_holder()
+        tell_forks(self)
 
-    def forget_holder(self) -> None:
+    def _forget_holder(self) -> None:
         self._threads = threading.RLock()
         self._depth = 0
         self.owner = 0
@@ -118,11 +120,11 @@ class _SharedState:
             self._file.release()
         self._threads.release()
 
-    def abandon(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: the lock is the parent's, and its descriptor must not linger."""
         if isinstance(self._file, _FlockedFile):
             self._file.close()
-        self.forget_holder()
+        self._forget_holder()
 
 
 class _FlockedFile:
@@ -192,24 +194,25 @@ class _FileLocked:
         self._lock.release()
 
 
-_states: weakref.WeakValueDictionary[str, _SharedState] = weakref.WeakValueDictionary()
-_states_guard = threading.Lock()
+class _States:
+    """The shared states of this process, by path."""
+
+    def __init__(self) -> None:
+        self._by_path: weakref.WeakValueDictionary[str, _SharedState] = (
+            weakref.WeakValueDictionary()
+        )
+        self.after_fork()
+        tell_forks(self)
+
+    def after_fork(self) -> None:
+        self._guard = threading.Lock()
+
+    def of(self, path: str) -> _SharedState:
+        with self._guard:
+            state = self._by_path.get(path)
+            if state is None:
+                state = self._by_path[path] = _SharedState(path)
+            return state
 
 
-def _shared_state(path: str) -> _SharedState:
-    with _states_guard:
-        state = _states.get(path)
-        if state is None:
-            state = _states[path] = _SharedState(path)
-        return state
-
-
-def _after_fork() -> None:
-    global _states_guard  # noqa: PLW0603 - the parent's may be held by a thread that is not here
-    _states_guard = threading.Lock()
-    for state in list(_states.values()):
-        state.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_states = _States()

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from eventstore_reference.durable import sync_folders
+from eventstore_reference.forks import tell_forks
 from eventstore_reference.locking import LocationLock
 from eventstore_reference.sqlite_file import SqliteFile
 from pytest_eventstore.ports import (
@@ -53,8 +54,13 @@ class SqliteSeqCounter:
         self._floor = floor if floor is not None else _nothing
         self._may_start_anew = floor is not None
         self._synced_for: sqlite3.Connection | None = None
-        self._threads = threading.RLock()
         self._closed = False
+        self.after_fork()
+        tell_forks(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent may have held this for ever."""
+        self._threads = threading.RLock()
 
     def alloc_seq_nr(self) -> int:
         """Return a number above every one handed out before, by whatever process."""
@@ -79,9 +85,7 @@ class SqliteSeqCounter:
                 if connection is None:
                     return 0
                 row = connection.execute("SELECT last FROM counter").fetchone()
-            except sqlite3.OperationalError as error:
-                if "no such table" in str(error):
-                    return 0  # made, but not yet filled
+            except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError as error:
                 if self._may_start_anew:

@@ -20,12 +20,14 @@ class SqliteFile:
         path: The database file.
         synchronous: ``FULL`` for what must survive a loss of power, else ``NORMAL``.
         schema: Statements that make the tables; run on a new file.
+        version: Of the schema. A file of another is not opened.
     """
 
-    def __init__(self, path: str, *, synchronous: str, schema: str) -> None:
+    def __init__(self, path: str, *, synchronous: str, schema: str, version: int = 1) -> None:
         self.path = path
         self._synchronous = synchronous
         self._schema = schema
+        self._version = version
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._pid = 0
@@ -61,11 +63,13 @@ class SqliteFile:
         )
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            if create:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0 and create:
                 connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            if create:
                 self._make_tables(connection)
+            elif found != self._version:
+                raise sqlite3.DatabaseError(f"{self.path} has the schema {found}")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
             raise
@@ -79,6 +83,7 @@ class SqliteFile:
         try:
             for statement in self._schema.split(";"):
                 connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {self._version}")
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
