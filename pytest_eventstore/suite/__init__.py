@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pytest_eventstore.suite.allocator import AllocatorTests
 from pytest_eventstore.suite.append import AppendTests
+from pytest_eventstore.suite.archive import ArchiveTests
 from pytest_eventstore.suite.bad_input import BadInputTests
 from pytest_eventstore.suite.cutover import CutoverTests
 from pytest_eventstore.suite.fidelity import FidelityTests
 from pytest_eventstore.suite.model import ModelTests
 from pytest_eventstore.suite.order import OrderTests
+from pytest_eventstore.suite.performance import PerformanceTests
 from pytest_eventstore.suite.races_appends import RacingAppendTests
 from pytest_eventstore.suite.races_frozen import FrozenRaceTests
 from pytest_eventstore.suite.races_numbers import RacingAllocatorTests
@@ -16,6 +18,7 @@ from pytest_eventstore.suite.races_recorders import RacingRecorderTests
 from pytest_eventstore.suite.races_snapshots import RacingCutoverTests, RacingSnapshotTests
 from pytest_eventstore.suite.reads import AfterNumberTests, LatestTests, SinceTests
 from pytest_eventstore.suite.recorder import RecorderTests
+from pytest_eventstore.suite.recovery import RecoveryTests
 from pytest_eventstore.suite.resources import ResourceTests
 from pytest_eventstore.suite.snapshots import SnapshotTests
 
@@ -28,12 +31,15 @@ class EventStoreSuite(
     LatestTests,
     AllocatorTests,
     SnapshotTests,
+    RecoveryTests,
     CutoverTests,
+    ArchiveTests,
     RecorderTests,
     FidelityTests,
     BadInputTests,
     ResourceTests,
     ModelTests,
+    PerformanceTests,
     RacingAllocatorTests,
     RacingAppendTests,
     RacingRecorderTests,
