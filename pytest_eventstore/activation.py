@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -46,8 +46,8 @@ def activate_late(item: pytest.Item) -> None:
         activate(config).pytest_itemcollected(item)
 
 
-def make_bench(request: pytest.FixtureRequest, factory: Any) -> Bench:
-    """Return the bench for one test."""
+def benches(request: pytest.FixtureRequest, factory: Any) -> Iterator[Bench]:
+    """Yield the bench for one test."""
     config = request.config
     run = config.stash[KEY]
     settings = run.settings
@@ -56,15 +56,18 @@ def make_bench(request: pytest.FixtureRequest, factory: Any) -> Bench:
         target = _target_of(request, factory)
         run.check_once(target)
     kind = settings.replay.partition(":")[0]
-    return Bench(
+    shown = progress.watch(config)
+    yield Bench(
         target,
         effort=Effort(settings.effort),
         seed=settings.seed,
         name=request.node.nodeid,
         replay=settings.replay if kind in replays_of(request.node) else None,
         database=_examples(config),
-        report_progress=progress.reporter(config, request.node.nodeid),
+        report_progress=shown,
     )
+    if shown is not None:
+        shown.clear()
 
 
 def _check_token(token: str) -> None:

@@ -6,6 +6,7 @@ pytest, so it imports pytest and the options, and the rest once it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,8 +68,8 @@ def eventstore_factory() -> Any:
 
 
 @pytest.fixture
-def eventstore_lab(request: pytest.FixtureRequest, eventstore_factory: Any) -> Bench:
+def eventstore_lab(request: pytest.FixtureRequest, eventstore_factory: Any) -> Iterator[Bench]:
     """The bench on which a conformance test tries the adapter."""
     from pytest_eventstore import activation
 
-    return activation.make_bench(request, eventstore_factory)
+    yield from activation.benches(request, eventstore_factory)
