@@ -84,7 +84,7 @@ class RacingRecorderTests:
             rounds=6,
         ).play(eventstore_lab)
 
-    def test_con_05_stopped_recorder_leaves_no_gap(self, eventstore_lab: Bench) -> None:
+    def test_con_05_paused_recorder_leaves_no_gap(self, eventstore_lab: Bench) -> None:
         _need_signals("SIGSTOP")
 
         def stop_one(rng: random.Random) -> Callable[[Race], None]:
