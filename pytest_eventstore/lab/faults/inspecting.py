@@ -1,0 +1,203 @@
+"""What an adapter makes of a damaged deposit, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_eventstore.lab import operations as op
+from pytest_eventstore.lab.faults.deposit import EVENTS, IDS, SNAPSHOT_AT, STATE, Deposit
+from pytest_eventstore.lab.faults.isolated import (
+    ChildDiedError,
+    ChildError,
+    ChildHungError,
+    call_isolated,
+)
+from pytest_eventstore.lab.faults.judging import Problem
+from pytest_eventstore.lab.faults.scenarios import KIND, brief
+from pytest_eventstore.lab.handles import open_handle
+from pytest_eventstore.lab.operations import SeenEvents
+from pytest_eventstore.outcomes import NotOffered
+from pytest_eventstore.ports import Event, LoadResult
+from pytest_eventstore.targets import Factory
+
+if TYPE_CHECKING:
+    from pytest_eventstore.lab.faults.damage import Damage
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an adapter makes of a deposit; texts of errors where something raised."""
+
+    error: str = ""
+    loads: tuple[Load, ...] = ()
+    snapshot: tuple[int, bytes] | None = None
+    snapshot_error: str = ""
+    recovered: tuple[str, ...] | None = None
+    recovery_error: str = ""
+    fell_back: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one kind of load gave."""
+
+    name: str
+    events: tuple[Event, ...] = ()
+    corrupt: int = 0
+    error: str = ""
+
+
+def inspect(factory: Factory, path: Path, *, recover: bool) -> Inspection:
+    """Open and read a deposit; to be called in a process of its own."""
+    try:
+        handle = open_handle(factory, path)
+    except Exception as error:
+        return Inspection(error=brief(error))
+    loads = (
+        _load("load_all", handle.events.load_all),
+        _load("load_after_seq_nr", lambda: handle.events.load_after_seq_nr(0)),
+        _load("load_since", lambda: handle.events.load_since(op.EPOCH.replace(year=2000))),
+    )
+    snapshot: tuple[int, bytes] | None = None
+    snapshot_error = recovery_error = fell_back = ""
+    recovered: tuple[str, ...] | None = None
+    try:
+        found = handle.snapshots.load(KIND)
+        snapshot = None if found is None else (found.seq_nr, found.state)
+    except NotOffered:
+        snapshot_error = "not offered"
+    except Exception as error:
+        snapshot_error = brief(error)
+    if recover:
+        seen = SeenEvents()
+        try:
+            fell_back = handle.recover(seen, KIND).fell_back
+            recovered = tuple(seen.ids)
+        except Exception as error:
+            recovery_error = brief(error)
+    return Inspection("", loads, snapshot, snapshot_error, recovered, recovery_error, fell_back)
+
+
+def _load(name: str, load: Callable[[], LoadResult]) -> Load:
+    try:
+        result = load()
+    except Exception as error:
+        return Load(name, error=brief(error))
+    return Load(name, tuple(result.events), result.corrupt_line_count)
+
+
+def inspect_isolated(factory: Factory, path: Path, *, recover: bool) -> Inspection:
+    """Open and read a deposit in a process of its own."""
+
+    def run() -> Inspection:
+        return inspect(factory, path, recover=recover)
+
+    try:
+        found: Inspection = call_isolated(run)
+    except (ChildError, ChildDiedError) as error:
+        return Inspection(error=str(error))
+    except ChildHungError as error:
+        return Inspection(error=f"hangs: {error}")
+    return found
+
+
+class Judge:
+    """Says what is wrong with what was read from a damaged deposit.
+
+    Events may be missing only if the damage was counted or raised, or if it
+    struck where the last write had been: there it cannot be told from a write
+    that was torn, and never acknowledged.
+
+    Args:
+        name: What was damaged; see `damage.sweep`.
+        deposit: What was stored.
+    """
+
+    def __init__(self, name: str, deposit: Deposit) -> None:
+        self._name = name
+        self._deposit = deposit
+        self.derived: frozenset[str] = frozenset()
+        """Files that hold nothing which is not in others."""
+
+    def __call__(self, found: Inspection, damage: Damage | None) -> Problem | None:
+        """Return the first thing that is wrong, if anything is."""
+        if found.error.startswith("hangs"):
+            return Problem("opens", "reading what is damaged ends", found.error)
+        if found.error:
+            return None  # raised: nothing wrong was returned
+        if self._name == "snapshot":
+            return _wrong_snapshot(found)
+        if self._name == "log":
+            problems = (self._wrong_load(load, damage) for load in found.loads)
+            return next((p for p in problems if p), None)
+        return _wrong_recovery(found)
+
+    def is_whole(self, found: Inspection) -> bool:
+        """Whether everything was read and no damage seen."""
+        return not found.error and all(
+            not load.error and not load.corrupt and len(load.events) == len(IDS)
+            for load in found.loads
+        )
+
+    def _wrong_load(self, load: Load, damage: Damage | None) -> Problem | None:
+        if load.error:
+            return None
+        stored = {event.id: event for event in EVENTS}
+        for event in load.events:
+            if stored.get(event.id) != event:
+                wanted = stored.get(event.id, "no such event")
+                return Problem("kept", f"{wanted!r:.300}", f"{load.name} gives {event!r:.300}")
+        if load.corrupt:
+            return None
+        twice = [i for i, count in Counter(e.id for e in load.events).items() if count > 1]
+        if twice:
+            return Problem(
+                "kept",
+                "events once each, or damage counted or raised",
+                f"{load.name} gives {', '.join(twice)} more than once and counts no damage",
+            )
+        missing = set(IDS) - {event.id for event in load.events}
+        if missing and not self._may_miss(missing, damage):
+            return Problem(
+                "kept",
+                "damage counted or raised where events are missing",
+                f"{load.name} lacks {', '.join(sorted(missing))} and counts no damage",
+            )
+        return None
+
+    def _may_miss(self, missing: set[str], damage: Damage | None) -> bool:
+        """Whether the damage may pass for a write that was torn and never acknowledged."""
+        if damage is None:
+            return False
+        size = len(self._deposit.image.files[damage.file])
+        cut = damage.kind == "cut" or (damage.kind == "blank" and damage.at + damage.size == size)
+        if cut or damage.file in self.derived:
+            return True
+        begin, ids = self._deposit.last.get(damage.file, (0, frozenset(IDS)))
+        return damage.at >= begin and missing <= ids
+
+
+def _wrong_snapshot(found: Inspection) -> Problem | None:
+    if found.snapshot_error or found.snapshot in (None, (SNAPSHOT_AT, STATE)):
+        return None
+    return Problem(
+        "snapshot",
+        f"load to raise, to give none, or to give {STATE!r} at {SNAPSHOT_AT}",
+        f"{found.snapshot!r:.300}",
+    )
+
+
+def _wrong_recovery(found: Inspection) -> Problem | None:
+    if found.recovered is None or found.recovered == IDS:
+        return None
+    if any(load.error or load.corrupt for load in found.loads):
+        return None  # the log is damaged too, and says so: another requirement's matter
+    return Problem(
+        "snapshot",
+        f"the state of all events, or an error: {', '.join(IDS)}",
+        f"the state of {', '.join(found.recovered)}",
+    )
