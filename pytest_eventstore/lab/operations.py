@@ -169,6 +169,11 @@ def recover(aggregate_type: str) -> Operation:
     return Operation("recover", (aggregate_type,))
 
 
+def take_snapshot(aggregate_type: str) -> Operation:
+    """Recover the list of events seen and save it as a snapshot; gives what `recover` does."""
+    return Operation("take_snapshot", (aggregate_type,))
+
+
 class Runner:
     """Runs operations on one handle; a session keeps one recorder for all its calls and threads."""
 
@@ -240,6 +245,12 @@ class Runner:
         result = self.handle.recover(seen, aggregate_type)
         return [result.seq_nr, result.snapshot_seq_nr, result.replayed, seen.ids]
 
+    def _take_snapshot(self, aggregate_type: str) -> list[Any]:
+        seen = SeenEvents()
+        result = self.handle.recover(seen, aggregate_type)
+        self.handle.snapshots.save(aggregate_type, result.seq_nr, seen.serialize())
+        return [result.seq_nr, result.snapshot_seq_nr, result.replayed, seen.ids]
+
 
 _RUN: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
@@ -257,6 +268,7 @@ _RUN: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "latest": Runner._latest,
         "archive": Runner._archive,
         "recover": Runner._recover,
+        "take_snapshot": Runner._take_snapshot,
     }
 )
 

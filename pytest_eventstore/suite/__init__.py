@@ -15,6 +15,7 @@ from pytest_eventstore.suite.races_appends import RacingAppendTests
 from pytest_eventstore.suite.races_frozen import FrozenRaceTests
 from pytest_eventstore.suite.races_numbers import RacingAllocatorTests
 from pytest_eventstore.suite.races_recorders import RacingRecorderTests
+from pytest_eventstore.suite.races_recovery import RacingRecoveryTests
 from pytest_eventstore.suite.races_snapshots import RacingCutoverTests, RacingSnapshotTests
 from pytest_eventstore.suite.reads import AfterNumberTests, LatestTests, SinceTests
 from pytest_eventstore.suite.recorder import RecorderTests
@@ -44,6 +45,7 @@ class EventStoreSuite(
     RacingAppendTests,
     RacingRecorderTests,
     RacingSnapshotTests,
+    RacingRecoveryTests,
     RacingCutoverTests,
     FrozenRaceTests,
 ):
