@@ -16,6 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from pygments.formatters import HtmlFormatter
+
 from pytest_eventstore import gates, options, ports
 from pytest_eventstore.report import json_
 from pytest_eventstore.report.model import RESULT_MEANINGS, Verdict
@@ -24,11 +28,30 @@ from pytest_eventstore.requirements import TIERS, Requirement, contract_version,
 
 HERE = Path(__file__).parent
 _MARK = re.compile(r"^<!-- render: (\w+) -->$", re.MULTILINE)
+_INCLUDE = re.compile(r"^<!-- include: (\S+) as (\w+) -->$", re.MULTILINE)
+_TITLE = re.compile(r'^```(\w+) title="(.+)"$', re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace every mark in a page."""
-    return _MARK.sub(lambda match: "\n".join(RENDERERS[match[1]]()), markdown)
+    """Replace every mark and every inclusion in a page, and put titles above their blocks."""
+    markdown = _MARK.sub(lambda match: "\n".join(RENDERERS[match[1]]()), markdown)
+    markdown = _INCLUDE.sub(lambda match: _included(match[1], match[2]), markdown)
+    return _TITLE.sub(r"`\2`{ .file }\n\n```\1", markdown)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the colours of code, for light and for dark pages."""
+    rules = [HtmlFormatter(style="default", cssclass="codehilite").get_style_defs()]
+    dark = HtmlFormatter(style="github-dark", cssclass="codehilite")
+    rules.append(dark.get_style_defs("[data-bs-theme=dark] .codehilite"))
+    rules.append(".file { font-weight: 600; }")
+    files.append(File.generated(config, "theme/code.css", content="\n".join(rules)))
+    return files
+
+
+def _included(name: str, language: str) -> str:
+    text = (HERE / name).read_text(encoding="utf-8").rstrip()
+    return f"`{Path(name).name}`{{ .file }}\n\n```{language}\n{text}\n```"
 
 
 def contract() -> Iterator[str]:
@@ -63,11 +86,11 @@ def _requirement(
 
 def _mutants() -> defaultdict[str, list[str]]:
     """Return the names of the faulty adapters by the requirement that must catch them."""
-    sys.path.insert(0, str(HERE.parent / "tests"))
-    try:
-        from mutants.registry import all_mutants
-    finally:
-        sys.path.pop(0)
+    tests = str(HERE.parent / "tests")
+    if tests not in sys.path:
+        sys.path.insert(0, tests)
+    from mutants.registry import all_mutants
+
     found: defaultdict[str, list[str]] = defaultdict(list)
     for mutant in all_mutants():
         found[mutant.fails].append(mutant.name)
@@ -102,8 +125,12 @@ def option_list() -> Iterator[str]:
 def exit_statuses() -> Iterator[str]:
     """Yield the table in the docstring of `gates`."""
     assert gates.__doc__ is not None
-    table = gates.__doc__.split("====== ", 1)[1]
-    rows = [line.split(maxsplit=1) for line in table.splitlines() if re.match(r"\d ", line)]
+    rows: list[list[str]] = []
+    for line in gates.__doc__.partition("======")[2].splitlines():
+        if found := re.match(r"(\d) {6}(.+)", line):
+            rows.append([found[1], found[2]])
+        elif rows and re.match(r" {7}\S", line):
+            rows[-1][1] += " " + line.strip()
     assert len(rows) == 9, "an exit status is missing from the table"
     yield "| status | meaning |\n|---|---|"
     for status, meaning in rows:

@@ -46,11 +46,6 @@ class Block:
     replaces: str = ""
     needs: str = ""
 
-    @property
-    def is_included(self) -> bool:
-        """Whether the block is another file, which has tests of its own."""
-        return self.body.startswith("--8<-- ")
-
 
 @dataclass
 class Typed:
@@ -76,8 +71,6 @@ def read_blocks(page: Path) -> list[Block]:
 
 def perform(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
     """Do what the block says; an AssertionError says what came out differently."""
-    if block.is_included:
-        return
     if block.title:
         _write(block, folder / block.title)
     elif block.language == "python":
