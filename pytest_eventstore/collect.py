@@ -163,8 +163,10 @@ class VirtualSuite:
     def pytest_make_collect_report_of_session(self, collector: pytest.Collector) -> _Wrapper:
         report = yield
         if isinstance(collector, pytest.Session) and report.passed and self.targets:
-            path = collector.config.rootpath / SUITE_NODE
-            node = SuiteModule.from_parent(collector, path=path)
+            root = collector.config.rootpath
+            node = SuiteModule.from_parent(collector, path=root / SUITE_NODE)
+            # Its id is made. From here on a path that exists: --nf asks for its age.
+            node.path = root
             node.targets = self.targets
             report.result = [*report.result, node]
         return report

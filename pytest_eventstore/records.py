@@ -6,6 +6,7 @@ to the controller by themselves.
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import asdict
 from typing import Any, TypeAlias
@@ -33,6 +34,7 @@ from pytest_eventstore.requirements import Requirement
 
 Record: TypeAlias = dict[str, Any]
 
+_PLAIN_SKIP: type[BaseException] = pytest.skip.Exception
 _SKIPS: tuple[tuple[type[BaseException], str], ...] = (
     (NotOffered, "not offered"),
     (Inconclusive, "inconclusive"),
@@ -55,7 +57,7 @@ def make_record(
     outcome = _outcome(error, report)
     requirement = requirement_tested(item)
     finding = _finding(error, requirement) if outcome == "failed" else None
-    return {
+    record = {
         "requirement": requirement.id,
         "level": requirement.level,
         "tier": tier_of(item),
@@ -72,6 +74,28 @@ def make_record(
         "about": asdict(preflight) if preflight else None,
         "reproduce": reproduce(item, settings, finding.token if finding else ""),
     }
+    return {name: plain(value) for name, value in record.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON, execnet and any terminal can take it, whatever an adapter gave."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else plain(str(value))
+
+
+def hide_secrets(report: pytest.TestReport) -> None:
+    """Take passwords out of what pytest itself shows of a failure."""
+    text = report.longreprtext
+    if (shown := redact(text)) != text:
+        report.longrepr = shown
+    report.sections[:] = [(title, redact(content)) for title, content in report.sections]
 
 
 def reproduce(item: pytest.Item, settings: Settings, token: str = "") -> str:
@@ -103,7 +127,8 @@ def readable(record: Record, requirement: Requirement, error: BaseException | No
         lines.append(f"seen:     {finding['seen']}")
     lines += getattr(error, "__notes__", ())
     lines.append(f"reproduce: {record['reproduce']}")
-    return redact("\n".join(lines))
+    text: str = plain("\n".join(lines))
+    return redact(text)
 
 
 def violation_in(error: BaseException | None) -> ContractViolation | None:
@@ -121,7 +146,7 @@ def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
     for kind, outcome in _SKIPS:
         if isinstance(error, kind):
             return outcome
-    if report.skipped:  # a plain skip names no reason that the contract knows
+    if isinstance(error, _PLAIN_SKIP):  # it names no reason that the contract knows
         return "not checkable"
     return "failed" if report.when == "call" else "error"
 

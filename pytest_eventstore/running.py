@@ -127,6 +127,8 @@ class SuiteRun:
         if record is None:
             return report
         report.eventstore = record  # type: ignore[attr-defined]
+        if report.failed:
+            records.hide_secrets(report)
         if record["outcome"] == "failed":
             self._tell(item, call, report, record)
         return report
@@ -177,7 +179,7 @@ class SuiteRun:
         """Write the reports and decide the exit status."""
         if self._workerinput is not None:
             self.config.workeroutput["eventstore"] = self.outline.as_dict()  # type: ignore[attr-defined]
-        elif not self.config.option.collectonly and exitstatus not in _NO_RUN:
+        elif exitstatus not in _NO_RUN and (self.broken or not self.config.option.collectonly):
             self._ending = conclude(self, session, int(exitstatus))
             session.exitstatus = self._ending.status
 

@@ -184,6 +184,35 @@ def test_a_comparison_that_came_out_worse_fails_the_run(pretending: Pretending) 
     worse.stdout.fnmatch_lines(["newly failing:", "*APP-05 SHOULD*", "worse: 1 newly failing"])
 
 
+def test_an_xfail_of_the_users_does_not_make_it_met(pretending: Pretending) -> None:
+    path = pretending.pytester.path / "test_pretend.py"
+    mark = "@pytest.mark.xfail(reason='ours', raises=AssertionError)\nclass TestPretend"
+    path.write_text(path.read_text().replace("class TestPretend", mark))
+    result = pretending.run("APP-01=failed APP-01c=failed APP-05=failed ORD-05=failed")
+    assert result.parseoutcomes() == {"xfailed": 4}
+    result.stdout.fnmatch_lines(["verdict: non-conformant *"])
+
+
+def test_text_that_no_terminal_can_show_is_escaped(pretending: Pretending) -> None:
+    path = pretending.pytester.path / "test_pretend.py"
+    path.write_text(path.read_text().replace('seen="5"', "seen=chr(0xd800)"))
+    for arguments in ((), ("-n1",)):
+        result = pretending.run("APP-01=failed", *arguments)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["seen:     \\ud800"])
+
+
+def test_passwords_in_a_failure_are_not_printed(pretending: Pretending) -> None:
+    path = pretending.pytester.path / "test_pretend.py"
+    text = path.read_text().replace('"the adapter raised"', "'postgresql://me:hunter22@host/db'")
+    path.write_text(text)
+    result = pretending.run("APP-01=raises", "--junitxml=junit.xml")
+    assert result.ret == 1
+    assert "postgresql://me:***@host/db" in result.stdout.str()
+    assert "hunter22" not in result.stdout.str()
+    assert "hunter22" not in (pretending.pytester.path / "junit.xml").read_text()
+
+
 def test_passwords_are_not_printed(pretending: Pretending) -> None:
     pretending.pytester.makepyfile(
         adapters="""

@@ -128,6 +128,30 @@ def test_last_failed_finds_them_beside_a_failed_file(pytester: pytest.Pytester) 
     again.stdout.fnmatch_lines_random(["FAILED test_bad.py::*", "FAILED eventstore-suite::*"])
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nf"],
+        ["--ff"],
+        ["--stepwise"],
+        ["--setup-show"],
+        ["--durations=3"],
+        ["--tb=no"],
+        ["--no-summary"],
+        ["--fixtures-per-test"],
+        ["-s"],
+        ["-p", "no:terminal"],
+        ["-p", "no:cacheprovider"],
+    ],
+    ids=" ".join,
+)
+def test_pytests_other_options_work(pytester: pytest.Pytester, arguments: list[str]) -> None:
+    pytester.makepyfile(test_users=USERS)
+    command = ("--eventstore=memory", "test_users.py", "-k", "app_01 or users", *arguments)
+    assert pytester.runpytest(*command).ret == 0
+    assert pytester.runpytest(*command).ret == 0
+
+
 def test_exitfirst_stops_at_the_first_failure(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(adapters=ADAPTERS)
     result = pytester.runpytest(
