@@ -131,6 +131,9 @@ def _tail(run: Run) -> Iterator[str]:
             yield f"{_text(target.name)}: {times}"
         if figures := wording.figures(target.figures):
             yield f"\ntried: {_text(', '.join(figures))}"
+        if costs := wording.costs(target.figures):
+            growth = wording.growth(target.figures)
+            yield f"\ncost at {growth} times the history: {_text(', '.join(costs))}"
         yield ""
     environment = run.environment
     facts = [

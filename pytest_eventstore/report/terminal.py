@@ -89,6 +89,9 @@ def _target(target: TargetResult, *, width: int, details: bool) -> Iterator[Line
         yield Line(f"time: {times}")
     if figures := wording.figures(target.figures):
         yield from _wrapped("tried: " + ", ".join(figures), width, "       ")
+    if costs := wording.costs(target.figures):
+        head = f"cost at {wording.growth(target.figures)} times the history: "
+        yield from _wrapped(head + ", ".join(costs), width, "       ")
 
 
 def _table(target: TargetResult) -> Iterator[Line]:

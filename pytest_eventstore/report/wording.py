@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from pytest_eventstore.report.model import (
     Verdict,
 )
 
+_OVERLAPPED = " overlapped"
+_NOISE = "% of noise in "
+_GROWTH = re.compile(r"times the cost of (?P<what>.+) for (?P<growth>\d+) times the history")
 _COUNT_ORDER = (
     Result.FAILED,
     Result.KNOWN,
@@ -98,19 +102,36 @@ def figures(found: Mapping[str, Any]) -> list[str]:
     """
     lines = []
     for name, value in found.items():
-        if not is_count(name, value):
+        if not _is_count(name, value) or name.removesuffix(_OVERLAPPED) in found.keys() - {name}:
             continue
-        overlapped = found.get(f"{name} overlapped")
+        overlapped = found.get(name + _OVERLAPPED)
         extra = f" ({number(overlapped)} overlapped)" if overlapped is not None else ""
-        if not (name.endswith(" overlapped") and name.removesuffix(" overlapped") in found):
-            lines.append(f"{number(value)} {name}{extra}")
+        lines.append(f"{number(value)} {name}{extra}")
     return lines
 
 
-def is_count(name: str, value: object) -> bool:
-    """Whether a figure counts something, and is not a measured point of a series."""
+def costs(found: Mapping[str, Any]) -> list[str]:
+    """Return what was measured of how costs grow: ``an append 1.02 times (± 4 %)``."""
+    lines = []
+    for name, value in found.items():
+        if match := _GROWTH.fullmatch(name):
+            noise = found.get(_NOISE + match["what"])
+            extra = f" (± {number(noise)} %)" if noise is not None else ""
+            lines.append(f"{match['what']} {number(value)} times{extra}")
+    return lines
+
+
+def growth(found: Mapping[str, Any]) -> str:
+    """Return for how much longer a history `costs` were measured; empty if none were."""
+    matches = (_GROWTH.fullmatch(name) for name in found)
+    return next((match["growth"] for match in matches if match), "")
+
+
+def _is_count(name: str, value: object) -> bool:
+    """Whether a figure counts something, and is neither nothing nor a measurement."""
     plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and " at " not in name
+    measured = " at " in name or name.startswith(_NOISE) or _GROWTH.fullmatch(name)
+    return plain and value != 0 and not measured
 
 
 def times(seconds: Mapping[str, float]) -> str:

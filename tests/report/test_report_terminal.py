@@ -103,7 +103,13 @@ def test_figures_and_times_are_told() -> None:
     text = text_of(make(mixed()))
     assert "tried: 1,204 examples, 40 races (38 overlapped), 1,300 disk states, 265 kill" in text
     assert "time: ordinary " in text
+    assert "cost at 100 times the history: an append 1.02 times (± 4 %)" in text
     assert " at 1,000" not in text, "a measured point is not a count"
+
+
+def test_nothing_tried_is_not_told() -> None:
+    text = text_of(make([report("APP-01", figures={"refusals": 0, "races": 2})]))
+    assert "tried: 2 races\n" in text
 
 
 def test_problems_are_told_before_the_verdict() -> None:
