@@ -32,7 +32,7 @@ _SYMBOLS = {
     Result.NOT_OFFERED: "–",
     Result.NOT_SCORED: "·",
 }
-_POINT = re.compile(r"(?P<name>.+) at (?P<size>[\d,_ ]+)(?: \w+)?")
+_POINT = re.compile(r"(?P<name>.+) at (?P<size>[\d,]+) events")
 
 
 def render(run: Run) -> str:
@@ -81,18 +81,15 @@ def code(text: str) -> Markup:
 def series(figures: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
     """Return the measured series among the figures.
 
-    A figure named ``append µs at 10,000 events`` is a point of the series
-    ``append µs``; a figure that is a list of pairs is a series of its own.
+    A figure named ``append, µs at 10,000 events`` is a point of the series ``append, µs``.
     """
     found: dict[str, list[tuple[float, float]]] = {}
     for name, value in figures.items():
         match = _POINT.fullmatch(name)
         if match and isinstance(value, (int, float)):
-            size = float(re.sub(r"[,_ ]", "", match["size"]))
+            size = float(match["size"].replace(",", ""))
             found.setdefault(match["name"], []).append((size, float(value)))
-        elif isinstance(value, (list, tuple)) and all(_is_pair(item) for item in value):
-            found.setdefault(name, []).extend((float(x), float(y)) for x, y in value)
-    return {name: sorted(points) for name, points in found.items() if points}
+    return {name: sorted(points) for name, points in found.items()}
 
 
 def disk_facts(disk: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -133,14 +130,6 @@ def _spent(target: TargetResult) -> list[tuple[str, float]]:
 
 def _occurs(run: Run, result: Result) -> bool:
     return any(target.count(result) for target in run.targets)
-
-
-def _is_pair(item: object) -> bool:
-    return (
-        isinstance(item, (list, tuple))
-        and len(item) == 2
-        and all(isinstance(number, (int, float)) for number in item)
-    )
 
 
 def _source(environment: Environment, name: str) -> Markup:
