@@ -12,8 +12,8 @@ import pytest
 from pytest_eventstore import progress
 from pytest_eventstore.collect import VirtualSuite, replay_kinds, replays_of, target_name
 from pytest_eventstore.lab.bench import Bench, Effort
-from pytest_eventstore.options import read_settings
 from pytest_eventstore.running import KEY, SuiteRun
+from pytest_eventstore.settings import read_settings
 from pytest_eventstore.targets import Target
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pytest_eventstore import contract_text
-from pytest_eventstore.options import requirement_id
 from pytest_eventstore.report.compare import EXIT_UNREADABLE, compare, read
 from pytest_eventstore.report.json_ import NotAReportError
+from pytest_eventstore.settings import requirement_id
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pytest_eventstore.options import Settings
 from pytest_eventstore.requirements import Requirement, load_requirements, requirement_of
+from pytest_eventstore.settings import Settings
 from pytest_eventstore.targets import Target
 
 SUITE_NODE = "eventstore-suite"

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_eventstore.options import option, requirement_id
+from pytest_eventstore.options import option
 from pytest_eventstore.requirements import (
     TIERS,
     Requirement,
     contract_version,
     load_requirements,
 )
+from pytest_eventstore.settings import requirement_id
 
 
 def answer(config: pytest.Config) -> int:

@@ -27,11 +27,11 @@ from typing import Any
 
 import pytest
 
-from pytest_eventstore.options import LEVELS, Settings
 from pytest_eventstore.outcomes import EXIT_HARNESS_BROKEN, EXIT_INCONCLUSIVE, EXIT_PARTIAL
 from pytest_eventstore.report.build import version_key
 from pytest_eventstore.report.model import Result, Run, TargetResult, Verdict
 from pytest_eventstore.requirements import load_requirements
+from pytest_eventstore.settings import LEVELS, Settings
 
 EXIT_OK = int(pytest.ExitCode.OK)
 EXIT_FAILED = int(pytest.ExitCode.TESTS_FAILED)

@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from pytest_eventstore.options import requirement_id
+from pytest_eventstore.settings import requirement_id
 
 _REQUIRED = ("id", "target", "match")
 _OPTIONAL = ("link", "when", "version")

@@ -20,7 +20,6 @@ from pytest_eventstore.collect import (
     target_name,
     tier_of,
 )
-from pytest_eventstore.options import Settings
 from pytest_eventstore.outcomes import (
     ContractViolation,
     Finding,
@@ -31,6 +30,7 @@ from pytest_eventstore.outcomes import (
 from pytest_eventstore.preflight import Preflight
 from pytest_eventstore.report.redact import redact
 from pytest_eventstore.requirements import Requirement
+from pytest_eventstore.settings import Settings
 
 Record: TypeAlias = dict[str, Any]
 

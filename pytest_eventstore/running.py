@@ -13,11 +13,11 @@ from pytest_eventstore.collect import is_suite_test
 from pytest_eventstore.ending import Ending, conclude, print_ending
 from pytest_eventstore.gates import decides
 from pytest_eventstore.known import load_known
-from pytest_eventstore.options import Settings
 from pytest_eventstore.outcomes import not_checkable
 from pytest_eventstore.preflight import Preflight, examine
 from pytest_eventstore.records import Record
 from pytest_eventstore.resolve import check_factory
+from pytest_eventstore.settings import Settings
 from pytest_eventstore.summary import Outline
 from pytest_eventstore.targets import Target
 
