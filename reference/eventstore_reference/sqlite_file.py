@@ -93,7 +93,7 @@ class SqliteFile:
     def delete(self) -> None:
         """Remove the file; the caller holds the location's lock."""
         self._abandon()
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(self.path)
         self._unlink_companions()
 
@@ -119,7 +119,7 @@ class SqliteFile:
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
 

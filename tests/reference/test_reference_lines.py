@@ -7,9 +7,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+
 from eventstore_reference.lines import Line, frame, read_line, salvage
 from eventstore_reference.scanner import PassedOver, Scanner
-
 from pytest_eventstore.ports import JSON, Event
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -73,7 +73,8 @@ def test_a_line_of_another_tool_may_follow_marked_ones_if_it_has_no_keys_of_ours
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", "7", '{"id":"a"}', '{"id":1,"type":"t","timestamp":"x"}', "{", "\0" * 9]
+    "text",
+    ["", "null", "[]", "7", '{"id":"a"}', '{"id":1,"type":"t","timestamp":"x"}', "{", "\0" * 9],
 )
 def test_what_is_no_event_is_damaged(text: str) -> None:
     assert read_line(text.encode(), after_marked=False) is None
