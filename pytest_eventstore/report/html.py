@@ -32,6 +32,7 @@ _SYMBOLS = {
     Result.NOT_OFFERED: "–",
     Result.NOT_SCORED: "·",
 }
+_FACTS = {"lost": "calls lost", "model": "file system"}
 _POINT = re.compile(r"(?P<name>.+) at (?P<size>[\d,]+) events")
 
 
@@ -56,7 +57,8 @@ def render(run: Run) -> str:
         meanings={r: RESULT_MEANINGS[r] for r in Result if _occurs(run, r)},
         matrix=_matrix(run),
         timeline=lambda calls: _trusted(timeline.draw(calls)),
-        disk=disk_facts,
+        disk_facts=disk_facts,
+        disk_files=disk_files,
         charts=[(name, _trusted(drawn)) for name, drawn in _charts(run)],
         times=_trusted(charts.stacked_bars(_times(run))),
         style=_source(environment, "style.css"),
@@ -92,13 +94,23 @@ def series(figures: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
     return {name: sorted(points) for name, points in found.items()}
 
 
-def disk_facts(disk: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return what a crash finding says, the crash point first and the files last."""
-    first = ("point", "crash", "model", "lost")
-    names = [*(n for n in first if n in disk), *(n for n in disk if n not in (*first, "files"))]
-    if "files" in disk:
-        names.append("files")
-    return [(name, disk[name]) for name in names]
+def disk_facts(disk: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a crash finding says beside the files, each in a few words."""
+    facts = []
+    for name, value in disk.items():
+        if name == "files":
+            continue
+        words = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        facts.append((_FACTS.get(name, name), words or "none"))
+    return facts
+
+
+def disk_files(disk: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the files on a crashed disk: name, size in bytes, and how each ends."""
+    return [
+        {"name": name, "size": wording.number(file["size"]), "end": file["end"]}
+        for name, file in disk.get("files", {}).items()
+    ]
 
 
 def _matrix(run: Run) -> list[tuple[str, list[tuple[Any, list[Any]]]]]:

@@ -24,15 +24,24 @@ TIMELINE = (
      "returned": None, "outcome": "never came back", "error": None},
 )  # fmt: skip
 DISK = {
-    "point": "power lost before call 12 of 17: fsync(snapshots/)",
-    "model": "posix: a name persists only when its directory is synced",
-    "lost": ["rename(.tmp-1, amadeus.state.json)", "write(events/2026-11-25.jsonl, 214 bytes)"],
+    "model": "posix",
+    "lost": [4],
     "files": {
-        "events/2026-11-24.jsonl": "3 lines",
-        "snapshots/.tmp-1": "0 bytes",
-        ".run/seq.db": "4096 bytes",
+        "events/2026-11-24.jsonl": {"size": 4213, "end": '"data":{"n":3}}\\x0a'},
+        "snapshots/.tmp-1": {"size": 0, "end": ""},
     },
 }
+CRASH = (
+    "     -- save('amadeus.state', 9, …) begins",
+    "   1 openat(snapshots/.tmp-1)",
+    "   2 write(snapshots/.tmp-1, 214 bytes)",
+    "   3 fsync(snapshots/.tmp-1)",
+    "   4 rename(snapshots/.tmp-1, snapshots/amadeus.state.json)   <- LOST",
+    "     -- save('amadeus.state', 9, …) acknowledged",
+    "     == power lost (posix): what is marked LOST never reached the disk",
+    "acknowledged by then:",
+    "     save('amadeus.state', 9, …)",
+)
 
 
 def report(
@@ -99,7 +108,7 @@ def mixed(target: str = "pg") -> list[dict[str, Any]]:
                 seen="none",
                 cause="The directory is not synced after the rename.",
                 disk=DISK,
-                history=["save('amadeus.state', 9, …) acknowledged", "power lost", "load → None"],
+                history=list(CRASH),
             ),
             "figures": {"disk states": 1300, "kill points": 265},
         },

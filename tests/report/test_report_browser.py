@@ -141,9 +141,16 @@ def test_a_broken_cell_opens_its_failure(look: Look) -> None:
         only("result", "met");
         page.querySelector('a[href="#f-2-CRA-06"]').click();
         return () => ({before, after: failure.open, visible: failure.checkVisibility(),
-          disk: failure.querySelector(".disk").innerText.includes("fsync(snapshots/)")});
+          disk: failure.querySelector(".disk").innerText.includes("snapshots/.tmp-1"),
+          lost: failure.querySelector(".lost").textContent.trim().slice(0, 8)});
     """)
-    assert seen == {"before": False, "after": True, "visible": True, "disk": True}
+    assert seen == {
+        "before": False,
+        "after": True,
+        "visible": True,
+        "disk": True,
+        "lost": "4 rename",
+    }
 
 
 def test_a_link_into_the_page_opens_the_failure_and_labels_fit_their_bars(look: Look) -> None:

@@ -85,7 +85,7 @@ def test_every_result_that_occurs_is_explained(page: str) -> None:
 def test_what_an_adapter_says_is_no_markup() -> None:
     evil = "</script><script>alert(1)</script>{{ 7*7 }}"
     calls = [{"process": evil, "operation": evil, "called": 0, "returned": 1, "outcome": evil}]
-    disk = {evil: {evil: evil}}
+    disk = {evil: evil, "files": {evil: {"size": 1, "end": evil}}}
     found = finding(seen=evil, history=[evil], cause=evil, timeline=calls, disk=disk)
     text = html.render(make([report("SNP-03", "failed", target=evil, finding=found)]))
     Page(text)
