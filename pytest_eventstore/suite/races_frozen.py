@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_eventstore.lab.bench import Bench
@@ -21,6 +23,7 @@ from pytest_eventstore.lab.operations import (
     save,
 )
 
+FROZEN = pytest.mark.eventstore_tier("c")
 KIND = "lab.state"
 DAY = 24 * 3600
 
@@ -42,6 +45,7 @@ class FrozenRaceTests:
 
     eventstore_replays = "freeze"
 
+    @FROZEN
     def test_seq_02_frozen_allocations_are_unique_and_ordered(self, eventstore_lab: Bench) -> None:
         races = [
             Duel(
@@ -64,7 +68,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=90)
 
-    @pytest.mark.eventstore_tier("c")
+    @FROZEN
     def test_seq_04_frozen_initialization_never_moves_back(self, eventstore_lab: Bench) -> None:
         races = [
             Duel(
@@ -87,6 +91,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=40)
 
+    @FROZEN
     def test_con_03_no_frozen_recorder_appears_behind_a_reader(self, eventstore_lab: Bench) -> None:
         races = [
             Duel(
@@ -124,6 +129,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=120)
 
+    @FROZEN
     def test_con_03_no_killed_recorder_appears_behind_a_reader(self, eventstore_lab: Bench) -> None:
         race = Duel(
             name="killed-record/poll",
@@ -136,7 +142,8 @@ class FrozenRaceTests:
         )
         freeze(eventstore_lab, [race], schedules=40)
 
-    def test_con_05_stopped_recorder_leaves_no_gap(self, eventstore_lab: Bench) -> None:
+    @FROZEN
+    def test_con_05_recorder_stopped_at_any_call_leaves_no_gap(self, eventstore_lab: Bench) -> None:
         race = Duel(
             name="stopped-record/records",
             before=BEFORE_RECORD,
@@ -146,20 +153,23 @@ class FrozenRaceTests:
             after=LAST_READS,
             judges=GAP_JUDGES,
         )
-        freeze(eventstore_lab, [race], schedules=40)
+        long = replace(race, name="long-stopped-record/records", patience=0.5, most=4)
+        freeze(eventstore_lab, [long, race], schedules=40)
 
-    def test_con_06_killed_recorder_blocks_nobody(self, eventstore_lab: Bench) -> None:
+    @FROZEN
+    def test_con_06_recorder_killed_at_any_call_blocks_nobody(self, eventstore_lab: Bench) -> None:
         race = Duel(
             name="killed-record/record",
+            before=BEFORE_RECORD,
             held=A_RECORDS,
             other=(record("session-b", Draft("b1")), record("session-b", Draft("b2"))),
             after=LAST_READS,
             judges=(judges.others_succeed, *GAP_JUDGES),
-            opening=True,
             fate="killed",
         )
         freeze(eventstore_lab, [race], schedules=40)
 
+    @FROZEN
     def test_snp_03_frozen_save_never_replaces_a_newer(self, eventstore_lab: Bench) -> None:
         saved = (save(KIND, 3, "before"),)
         look = (load_snapshot(KIND),)
@@ -188,6 +198,7 @@ class FrozenRaceTests:
         )
         freeze(eventstore_lab, [*races, first], schedules=60)
 
+    @FROZEN
     def test_snp_05_frozen_reader_or_writer_shows_whole_snapshots(
         self, eventstore_lab: Bench
     ) -> None:
@@ -212,6 +223,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=40)
 
+    @FROZEN
     def test_cut_02_frozen_cutovers_make_one(self, eventstore_lab: Bench) -> None:
         races = [
             Duel(
@@ -233,9 +245,15 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=60)
 
+    @FROZEN
     def test_cut_07_frozen_cutover_loses_no_recorded_event(self, eventstore_lab: Bench) -> None:
         last = (record("later", Draft("r9", at=9)), load_all(), load_after(0))
-        recorded = (record("session", Draft("r1", at=2)), record("session", Draft("r2", at=3)))
+        recorded = (
+            load_after(0),
+            record("session", Draft("r1", at=2)),
+            load_after(0),
+            record("session", Draft("r2", at=3)),
+        )
         races = [
             Duel(
                 name="cutover/record",
@@ -256,6 +274,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=60)
 
+    @FROZEN
     def test_ord_05_no_reader_sees_part_of_a_frozen_batch(self, eventstore_lab: Bench) -> None:
         look = (load_all(), load_after(0))
         races = [
@@ -278,6 +297,7 @@ class FrozenRaceTests:
         ]
         freeze(eventstore_lab, races, schedules=40)
 
+    @FROZEN
     def test_con_02_frozen_appends_lose_nothing(self, eventstore_lab: Bench) -> None:
         races = [
             Duel(

@@ -181,6 +181,10 @@ def test_process_in_a_lock_is_seen_to_wait(
     assert went_on
 
 
+def test_interrupted_process_is_not_given_its_lock(helper: TracerHelper, location: Path) -> None:
+    assert job(helper, "interrupt_in_lock", str(location)) == ["interrupted", "third", "second"]
+
+
 def test_busy_process_is_not_taken_to_wait(helper: TracerHelper, location: Path) -> None:
     assert set(job(helper, "waiting_of_busy", str(location))) == {None}
 

@@ -261,6 +261,27 @@ def waits_for_lock(name: str, location: str) -> tuple[str | None, str | None, bo
         return before, tracer.waiting(second), isinstance(freed, Stop) and freed.pid == second
 
 
+def interrupt_in_lock(location: str) -> list[str]:
+    """Interrupt a process in a lock, free the lock, give it to a third, let the first ask again."""
+    seen = []
+    with Tracer(location, CHANGES, only=lambda stop: stop.name == "mkdir") as tracer:
+        first = tracer.spawn(script("locks_the_file", location))
+        assert isinstance(tracer.wait(), Stop)
+        second = tracer.spawn(script("locks_the_file", location))
+        _poll(lambda: tracer.wait(timeout=0.002) or tracer.waiting(second))
+        stops = tracer.interrupt(second)
+        seen += [stop.name for stop in stops]
+        tracer.kill(first)
+        third = tracer.spawn(script("locks_the_file", location))
+        got = tracer.wait()
+        seen.append("third" if isinstance(got, Stop) and got.pid == third else repr(got))
+        tracer.kill(third)
+        tracer.resume(stops[0])
+        got = tracer.wait()
+        seen.append("second" if isinstance(got, Stop) and got.pid == second else repr(got))
+    return seen
+
+
 def waiting_of_busy(location: str) -> list[str | None]:
     """Look a few times at a process that never sleeps."""
     with Tracer(location, CHANGES) as tracer:

@@ -51,7 +51,7 @@ def freeze(bench: Bench, duels: Sequence[Duel], *, schedules: int = 60) -> None:
     left = bench.effort.pick(schedules // 4, schedules, 10**6 * len(duels))
     doubts: list[str] = []
     for number, (duel, point) in enumerate(wanted):
-        share = max(1, left // (len(wanted) - number))
+        share = min(max(1, left // (len(wanted) - number)), duel.most)
         found = _play(bench, target, duel, share, point)
         left -= found.played
         if found.broken is not None:
@@ -80,8 +80,9 @@ def _play(
     )
     if found.not_offered:
         not_offered(found.not_offered)
-    bench.figures["kill points" if duel.fate == "killed" else "schedules"] += found.played
-    bench.figures["races overlapped"] += found.overlapped
+    kind = "kill points" if duel.fate == "killed" else "schedules"
+    bench.figures[kind] += found.played
+    bench.figures[f"{kind} overlapped"] += found.overlapped
     return found
 
 
@@ -116,10 +117,10 @@ def _brief(points: list[int]) -> str:
 def _report(duel: Duel, outcome: Outcome) -> NoReturn:
     verdict = outcome.verdict
     story = outcome.story(duel.fate)
-    if verdict:  # all is well but for the time that it took
+    if outcome.blocked > BLOCKED_AT_MOST:
         violated(
             expected=f"a killed process blocks the others for {BLOCKED_AT_MOST:g} s at most",
-            seen=f"B was blocked for {outcome.blocked:.1f} s",
+            seen=f"B was blocked for {outcome.blocked:.0f} s, and given up",
             history=[story, *outcome.history.as_lines()],
             timeline=outcome.history.as_timeline(),
             cause="a lock that its dead holder never gives back",

@@ -6,8 +6,9 @@ import time
 from collections import deque
 from operator import sub
 
-from pytest_eventstore.lab.tracer.events import PAUSE, Exit, Stop
+from pytest_eventstore.lab.tracer.events import INTERRUPTED, PAUSE, Exit, Stop
 from pytest_eventstore.lab.tracer.session import Tracer
+from pytest_eventstore.lab.tracer.syscalls import LOCK_WAITS
 
 _TURN = 0.001
 _LOCK_TURNS = 2  # asleep in a lock for two turns running: it waits
@@ -89,11 +90,14 @@ class Drive:
                 self.ended[event.pid] = event
             elif event is None:
                 call = self._tracer.waiting(pid)
-                asleep = asleep + 1 if call in ("flock", "fcntl", "futex") else 0
-                if now - began > patience and (
-                    asleep >= _LOCK_TURNS or (call and now - quiet_since > _INPUT_WAIT)
-                ):
-                    return None
+                asleep = asleep + 1 if call in LOCK_WAITS else 0
+                if now - began > patience:
+                    if asleep >= _LOCK_TURNS:
+                        # Where it stands it is not given the lock, to run beside the other.
+                        self._standing |= {s.tid: s for s in self._tracer.interrupt(pid)}
+                        return None
+                    if call and now - quiet_since > _INPUT_WAIT:
+                        return None
                 self._check_deadline()
                 continue
             elif event.name == PAUSE:
@@ -105,9 +109,9 @@ class Drive:
                     self._standing[event.tid] = event
                     return None
                 self._pass(event, earnest=patience > 0)
+            elif event.name != INTERRUPTED and self._note(event, number):
+                return event
             else:
-                if self._note(event, number):
-                    return event
                 self._tracer.resume(event)
             quiet_since, asleep = now, 0
             self._check_deadline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -33,6 +34,7 @@ class Duel:
         fate: Whether A goes on after B's end, or is killed before its call.
         patience: How many seconds B really waits for A before A goes on; 0 lets
             A go on as soon as B is seen to wait.
+        most: How many schedules at most, at any effort.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Duel:
     opening: bool = False
     fate: Fate = "held"
     patience: float = 0.0
+    most: int = sys.maxsize
 
     def token(self, point: int) -> str:
         """Return what replays one schedule."""

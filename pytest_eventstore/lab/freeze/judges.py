@@ -108,8 +108,8 @@ def through_the_cutover(history: History) -> Verdict:
     """Recorded events are all there, and numbered ones from the cutover on.
 
     What is appended before the cutover event is legacy, whatever its number; so
-    a record that overlaps the cutover may be either, but not one that began
-    after somebody knew the cutover to be done.
+    a record that overlaps the cutover may be either. It may not if it began
+    after somebody knew of the cutover, or was read by number beside its event.
     """
     everything = _last_of(history, "load_all")
     numbered = _last_of(history, "load_after")
@@ -121,12 +121,12 @@ def through_the_cutover(history: History) -> Verdict:
     read = {event.id: event.seq_nr for event in events}
     if len(set(read.values())) < len(events):
         return _cutover_broke(numbered, numbered, "a number twice")
-    records = [call for call in history.of("record") if call.succeeded]
-    witnesses = [call for call in history.of("cutover") if call.succeeded]
-    witnesses += [call for call in records if call.result[1] in read]
-    for call in records:
+    known, numbers = _witnesses(history)
+    for call in history.of("record"):
+        if not call.succeeded:
+            continue
         stored = Seen(*call.result)
-        after = any((known.returned or 0) < call.called for known in witnesses)
+        after = stored.id in numbers or any((seen.returned or 0) < call.called for seen in known)
         if times[stored.id] != 1:
             return _cutover_broke(call, everything, f"{stored.id} {times[stored.id]} times")
         if after and read.get(stored.id) != stored.seq_nr:
@@ -134,6 +134,18 @@ def through_the_cutover(history: History) -> Verdict:
         if after and stored.seq_nr <= boundary:
             return _cutover_broke(call, numbered, f"{stored.id} below the cutover's {boundary}")
     return HOLDS
+
+
+def _witnesses(history: History) -> tuple[list[Call], set[str]]:
+    """Return the calls that knew of the cutover, and the events that were read beside its event."""
+    known = [call for call in history.of("cutover") if call.succeeded]
+    beside: set[str] = set()
+    for load in history.of("load_after"):
+        events = seen_events(load.result) if load.succeeded else []
+        if any(event.type == SYSTEM_CUTOVER for event in events):
+            known.append(load)
+            beside |= {event.id for event in events}
+    return known, beside
 
 
 def _last_of(history: History, name: str) -> Call | None:

@@ -75,8 +75,7 @@ class Outcome:
 def play(duel: Duel, factory: Factory, point: int, *, bound: float = 10.0) -> Outcome:
     """Play one schedule on a fresh location; with point 0, A and then B, undisturbed.
 
-    A killed process may block the other for about `bound` seconds; after twenty
-    more it is given up.
+    Where A is killed, B is given up when it has been blocked for `bound` seconds.
 
     Raises:
         NotOfferedError: the adapter lacks a port that the duel needs.
@@ -86,7 +85,8 @@ def play(duel: Duel, factory: Factory, point: int, *, bound: float = 10.0) -> Ou
     with closing(Ledger()) as ledger, fresh_location(factory, base=base) as location:
         cast = Cast(duel, factory, location.path, ledger)
         with Tracer(location.path, CALLS, sockets=True, only=_matters) as tracer:
-            race = _Race(duel, cast, tracer, Drive(tracer, limit=_LIMIT + bound))
+            limit = _LIMIT if duel.fate == "held" else bound + 2.0
+            race = _Race(duel, cast, tracer, Drive(tracer, limit=limit))
             race.run(point)
         history = History(ledger.calls())
     calls = race.drive.calls.get(race.a, [])

@@ -91,7 +91,10 @@ def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
         found.broken = undisturbed
     if found.stuck or found.broken or not found.points:
         return
-    chosen = [task.point] if task.point else sample(undisturbed.calls, task.budget, task.seed)
+    if task.point:
+        chosen = [task.point]
+    else:
+        chosen = sample(undisturbed.calls, task.budget, task.seed, evenly=task.duel.patience > 0)
     for number, point in enumerate(chosen):
         report(f"{task.duel.name}: schedule {number + 1} of {len(chosen)}")
         outcome = _play_as_recorded(task, factory, point, undisturbed.calls, found)
@@ -127,22 +130,23 @@ def _failure(undisturbed: Outcome) -> str:
     return ""
 
 
-def sample(calls: Sequence[str], budget: int, seed: str) -> list[int]:
+def sample(calls: Sequence[str], budget: int, seed: str, *, evenly: bool = False) -> list[int]:
     """Return which of the calls to hold A before, counted from 1, ascending.
 
     If they are too many, those that change something come first, then those
     that lock or talk, then those that read; of the last kind to find a place,
-    an even sample.
+    or of all of them if `evenly`, one from each of equal stretches.
     """
     chance = random.Random(seed)  # noqa: S311 — chance, not secrets
+    kinds = [set(calls)] if evenly else [CHANGES, LOCKS | SOCKETS, READS]
     chosen: list[int] = []
-    for kind in (CHANGES, LOCKS | SOCKETS, READS):
+    for kind in kinds:
         points = [n for n, name in enumerate(calls, 1) if name in kind]
-        chosen += _evenly(points, budget - len(chosen), chance)
+        chosen += _stretches(points, budget - len(chosen), chance)
     return sorted(chosen)
 
 
-def _evenly(points: list[int], count: int, chance: random.Random) -> list[int]:
+def _stretches(points: list[int], count: int, chance: random.Random) -> list[int]:
     """Return all the points, or one from each of `count` equal stretches."""
     if len(points) <= count:
         return points

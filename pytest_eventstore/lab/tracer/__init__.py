@@ -28,8 +28,9 @@ the calls that `only` accepts); `stop.changes` and `stop.matters` are ready
 predicates, `stop.sleeps` marks a process that lets time pass (reported only if
 SLEEPS are among the calls). `tracer.size_of`, `.data_of` and `.tracee` look at
 a write before it is made, `tracer.waiting(pid)` tells that a process is stuck
-in a lock or waits for input. Threads and children of the process are followed
-and reported under its id. `sockets=True` reports calls on connections too.
+in a lock or waits for input, `tracer.interrupt(pid)` makes it stand even there.
+Threads and children of the process are followed and reported under its id.
+`sockets=True` reports calls on connections too.
 Every wait is bounded; `close` leaves neither tracee nor zombie.
 
 In pytest's process::
@@ -45,7 +46,7 @@ in the function is such a sign, and reaches `progress`.
 """
 
 from pytest_eventstore.lab.tracer.availability import why_not
-from pytest_eventstore.lab.tracer.events import PAUSE, Exit, Stop, error_name
+from pytest_eventstore.lab.tracer.events import INTERRUPTED, PAUSE, Exit, Stop, error_name
 from pytest_eventstore.lab.tracer.helper import (
     HelperCrashError,
     JobError,
@@ -70,6 +71,7 @@ from pytest_eventstore.lab.tracer.syscalls import (
 
 __all__ = [
     "CHANGES",
+    "INTERRUPTED",
     "LOCKS",
     "MAPS",
     "NAMES",

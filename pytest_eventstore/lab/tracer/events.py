@@ -22,6 +22,9 @@ BEGIN = "begin"
 PAUSE = "pause"
 """The name of the stop that a tracee asked for by `pause`."""
 
+INTERRUPTED = "interrupted"
+"""The name of the stop of a thread that `Tracer.interrupt` made stand."""
+
 _MAY_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 

@@ -75,6 +75,12 @@ def go_on(tid: int, deliver: int = 0) -> None:
     request(CONTINUE, tid, 0, deliver)
 
 
+def send_signal(tkill: int, tid: int, what: int) -> None:
+    """Send a signal to one thread, by the number that the call has on this machine."""
+    if _libc().syscall(tkill, tid, int(what)):
+        raise OSError(ctypes.get_errno(), "tkill")
+
+
 def event_message(tid: int) -> int:
     """Return what the last event was about: the id of a new task, or the former id at exec."""
     message = ctypes.c_ulong()

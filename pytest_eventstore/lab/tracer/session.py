@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from pytest_eventstore.lab.tracer import ptrace, seccomp
-from pytest_eventstore.lab.tracer.events import BEGIN, PAUSE, Exit, Stop
+from pytest_eventstore.lab.tracer.events import BEGIN, INTERRUPTED, PAUSE, Exit, Stop
 from pytest_eventstore.lab.tracer.syscalls import SIGNATURES, SLEEPS, Signature, table
 from pytest_eventstore.lab.tracer.tracee import Tracee, input_output, owner_of, waiting_call
 
@@ -71,6 +71,7 @@ class Tracer:
         self._ready: deque[Stop | Exit] = deque()
         self._failures: dict[int, int] = {}
         self._unobserved: set[int] = set()
+        self._interrupted: set[int] = set()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
 
     def __enter__(self) -> Self:
@@ -143,6 +144,30 @@ class Tracer:
     def observe_no_more(self, pid: int) -> None:
         """Report only sleeps of the process from now on, which costs it much less time."""
         self._unobserved.add(pid)
+
+    def interrupt(self, pid: int, timeout: float = 1.0) -> list[Stop]:
+        """Make a process stand that runs or waits; return a stop for each of its threads.
+
+        A lock that it waits for is not given to it meanwhile; `resume` lets it
+        ask again. A thread that stands already is reported when it goes on.
+        """
+        waited_for = {tid for tid, tracee in self._threads.items() if tracee.pid == pid}
+        for tid in waited_for:
+            with contextlib.suppress(ProcessLookupError):
+                ptrace.send_signal(self._table.numbers["tkill"], tid, signal.SIGSTOP)
+                self._interrupted.add(tid)
+        deadline = time.monotonic() + timeout
+        while self._interrupted & waited_for & self._threads.keys():
+            if not self._step(deadline):
+                break
+        stops = [
+            event
+            for event in self._ready
+            if isinstance(event, Stop) and event.name == INTERRUPTED and event.pid == pid
+        ]
+        for stop in stops:
+            self._ready.remove(stop)
+        return stops
 
     def activity(self, pid: int) -> tuple[int, ...]:
         """Return how much the process has read and written, in bytes and in calls.
@@ -364,6 +389,10 @@ class Tracer:
             if former != tid and (gone := self._threads.pop(former, None)) is not None:
                 gone.close()
             self._threads[tid].close()
+        elif os.WSTOPSIG(status) == signal.SIGSTOP and tid in self._interrupted:
+            self._interrupted.remove(tid)
+            self._ready.append(Stop(self._threads[tid].pid, tid, INTERRUPTED, ()))
+            return
         elif os.WSTOPSIG(status) == signal.SIGSTOP and tid in self._next_index:
             begun = self._next_index[tid] > 0
             self._next_index[tid] = self._next_index[tid] or 1
