@@ -98,6 +98,7 @@ class Histories:
         self, what: str, call: Callable[[int], float], samples: int, *, cause: str
     ) -> None:
         """Fail if the call is dearer at the long history beyond the limit and the noise."""
+        samples = self.bench.effort.pick(max(5, samples // 3), samples, samples * 3)
         costs = self.measure(call, samples)
         for _ in range(3):
             if costs.ratio <= LIMIT or costs.spread[0] > LIMIT:

@@ -74,6 +74,7 @@ class ArchiveTests:
                 expected="none of the calls raises",
                 seen=f"{type(error).__name__}: {error}",
                 history=diary.lines,
+                cause="the call fails after something that was done before",
             )
 
     def test_lat_03_archiving_does_not_rewind_it(self, eventstore_lab: Bench) -> None:

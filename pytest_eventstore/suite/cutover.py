@@ -131,11 +131,19 @@ def _expect_first_run(told: Story, handle: ToldHandle, legacy: Sequence[Event]) 
             cause="done is read off something else than the log, or its own event is counted",
         )
     marker = _marker(told, handle)
-    told.expect_equal(marker.seq_nr, 1, f"the number of the {SYSTEM_CUTOVER} event")
+    told.expect_equal(
+        marker.seq_nr,
+        1,
+        f"the number of the {SYSTEM_CUTOVER} event",
+        cause="its number comes from a counter that legacy numbers have moved",
+    )
     data = marker.data if isinstance(marker.data, dict) else {}
     wanted = {"pre_cutover_event_count": len(legacy), "aggregate_type": KIND}
     told.expect_equal(
-        {key: data.get(key) for key in wanted}, wanted, f"in the data of the {SYSTEM_CUTOVER} event"
+        {key: data.get(key) for key in wanted},
+        wanted,
+        f"the data of the {SYSTEM_CUTOVER} event",
+        cause="its own event is counted, or a key has another name",
     )
     _expect_snapshot(told, handle, SENTINEL, "no sentinel is saved, or another state than null")
 

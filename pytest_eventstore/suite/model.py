@@ -27,6 +27,8 @@ from pytest_eventstore.ports import (
 KINDS = ("kind", "other kind")
 SESSIONS = ("s", "t")
 
+CHANGED = "stored events changed, were lost, or are not seen by another handle"
+
 handles = st.integers(0, 1)
 
 
@@ -52,6 +54,7 @@ class ModelTests:
                 expected="none of the calls raises",
                 seen=f"{type(error).__name__}: {error}",
                 history=diary.lines,
+                cause="the call fails after something that was done before",
             )
 
 
@@ -163,7 +166,10 @@ class _Machine(RuleBasedStateMachine):
                 cause="the counter was not moved past what the log holds",
             )
         self.story.expect_equal(
-            stored.causation_id, self.last_of.get(session, ""), f"the cause of {stored.id}"
+            stored.causation_id,
+            self.last_of.get(session, ""),
+            f"the causation id of {stored.id}",
+            cause="the last id is kept in memory, or is another session's",
         )
         self.last_of[session] = stored.id
         self.log.add([stored])
@@ -174,12 +180,22 @@ class _Machine(RuleBasedStateMachine):
         """Run the cutover, the first time or again."""
         handle = self.handles[which]
         result = handle.cutover(kind)
-        self.story.expect_equal(result.already_done, self.cut_over, "already_done")
+        self.story.expect_equal(
+            result.already_done,
+            self.cut_over,
+            "already_done",
+            cause="done is read off something else than the log",
+        )
         if not self.cut_over:
             self.cut_over = True
             known = {event.id for event in self.log.stored}
             self.log.add([e for e in handle.events.load_all().events if e.id not in known])
-            self.story.expect_equal(self.log.latest(), 1, "the number of the cutover's event")
+            self.story.expect_equal(
+                self.log.latest(),
+                1,
+                "the number of the cutover's event",
+                cause="the cutover's event is missing or has another number",
+            )
             sentinel = Snapshot(aggregate_type=kind, seq_nr=0, state=b"null")
             self.snapshots.setdefault(kind, sentinel)
 
@@ -211,6 +227,7 @@ class _Machine(RuleBasedStateMachine):
             self.handles[which].events.load_after_seq_nr(after),
             self.log.numbered(after),
             f"load_after_seq_nr({after})",
+            cause=CHANGED,
         )
 
     @rule(which=handles, moment=st.integers(-41, 41))
@@ -221,23 +238,26 @@ class _Machine(RuleBasedStateMachine):
             self.handles[which].events.load_since(after),
             [event for event in self.log.all() if event.timestamp > after],
             f"load_since({after})",
+            cause=CHANGED,
         )
 
     @invariant()
     def every_read_agrees_with_the_oracle(self) -> None:
         """Compare what both handles read with the oracle; only a wrong read is told."""
-        cause = "stored events changed, were lost, or are not seen by another handle"
         for handle, name in zip(self.handles, "AB", strict=True):
             read = partial(self._read, name)
             events = handle.plain.events
             what = f"{name}.load_all()"
-            self.story.expect_events(read(events.load_all), self.log.all(), what, cause=cause)
+            self.story.expect_events(read(events.load_all), self.log.all(), what, cause=CHANGED)
             what = f"{name}.load_after_seq_nr(0)"
             self.story.expect_events(
-                read(events.load_after_seq_nr, 0), self.log.numbered(), what, cause=cause
+                read(events.load_after_seq_nr, 0), self.log.numbered(), what, cause=CHANGED
             )
             self.story.expect_equal(
-                read(events.latest_seq_nr), self.log.latest(), f"{name}.latest_seq_nr()"
+                read(events.latest_seq_nr),
+                self.log.latest(),
+                f"{name}.latest_seq_nr()",
+                cause=CHANGED,
             )
             for kind in KINDS if "snapshot_store" in self.offered else ():
                 stored, seen = self.snapshots.get(kind), read(handle.plain.snapshots.load, kind)

@@ -278,7 +278,12 @@ def _expect_stamps(told: Story, reader: ToldHandle, given: Sequence[Event]) -> N
     stored = _stored(reader)
     for before in given:
         event = stored[before.id]
-        told.expect_equal(event.session_id, "s", f"the session id of {show(event.id)}")
+        told.expect_equal(
+            event.session_id,
+            "s",
+            f"the session id of {show(event.id)}",
+            cause="the session id that the caller's event carried is stored, or none",
+        )
         if event.correlation_id in ("", before.correlation_id):
             told.violated(
                 expected=f"{show(event.id)} is stamped with a correlation id of the session",
@@ -296,7 +301,11 @@ def _expect_stamps(told: Story, reader: ToldHandle, given: Sequence[Event]) -> N
 def _expect_same(told: Story, returned: object, stored: dict[str, Event]) -> None:
     kept = stored.get(getattr(returned, "id", ""))
     if kept is None:
-        told.violated(expected="record returns the stored event", seen=show(returned))
+        told.violated(
+            expected="record returns the stored event",
+            seen=show(returned),
+            cause="it returns something else, or nothing",
+        )
     if (difference := event_difference(kept, returned)) is not None:
         told.violated(
             expected=f"record returns the event as stored, {show(kept)}",

@@ -255,7 +255,11 @@ def _fold(state: bytes, events: Sequence[Event]) -> bytes:
 def _expect_recovered(told: Story, handle: ToldHandle, events: Sequence[Event]) -> None:
     snapshot = handle.snapshots.load("kind")
     if snapshot is None:
-        told.violated(expected="load('kind') gives the snapshot that was saved", seen="None")
+        told.violated(
+            expected="load('kind') gives the snapshot that was saved",
+            seen="None",
+            cause="number 0 is taken for no snapshot",
+        )
     rest = handle.events.load_after_seq_nr(snapshot.seq_nr).events
     told.expect_equal(
         json.loads(_fold(snapshot.state, rest)),

@@ -89,7 +89,7 @@ def a_later_run_appends_again(location: Path) -> Ports:
 
 @mutant(
     fails="CUT-01",
-    companions=("APP-08", "CUT-04", "LAT-04"),
+    companions=("APP-08", "CUT-04", "LAT-04", "SNP-07"),
     message=f"one event of type {SYSTEM_CUTOVER}",
 )
 def no_event_is_written(location: Path) -> Ports:
@@ -114,7 +114,11 @@ def no_sentinel_is_saved(location: Path) -> Ports:
     return ports
 
 
-@mutant(fails="CUT-01", companions=("APP-08", "CUT-06"), message="the first cutover gives")
+@mutant(
+    fails="CUT-01",
+    companions=("APP-08", "CUT-06", "SNP-07", "LAT-04"),
+    message="the first cutover gives",
+)
 def an_empty_store_counts_as_done(location: Path) -> Ports:
     def cutover(right: Callable[[str], CutoverResult], aggregate_type: str) -> CutoverResult:
         if not ports.event_store.load_all().events:
@@ -133,7 +137,7 @@ def _numbered_where(
     return LoadResult(events=sorted(events, key=lambda e: e.seq_nr))
 
 
-@mutant(fails="CUT-04", companions=("APP-08",), message="told by their number or time")
+@mutant(fails="CUT-04", companions=("APP-08", "SNP-07"), message="told by their number or time")
 def legacy_is_told_by_its_number(location: Path) -> Ports:
     class ByNumber(MemoryEventStore):
         def load_after_seq_nr(self, after_seq_nr: int) -> LoadResult:
@@ -142,7 +146,7 @@ def legacy_is_told_by_its_number(location: Path) -> Ports:
     return _with_store(location, ByNumber)
 
 
-@mutant(fails="CUT-04", companions=("APP-08",), message="told by their number or time")
+@mutant(fails="CUT-04", companions=("APP-08", "SNP-07"), message="told by their number or time")
 def legacy_is_told_by_its_time(location: Path) -> Ports:
     class ByTime(MemoryEventStore):
         def load_after_seq_nr(self, after_seq_nr: int) -> LoadResult:
@@ -156,7 +160,7 @@ def legacy_is_told_by_its_time(location: Path) -> Ports:
     return _with_store(location, ByTime)
 
 
-@mutant(fails="CUT-04", companions=("APP-08",), message="told by their number or time")
+@mutant(fails="CUT-04", companions=("APP-08", "SNP-07"), message="told by their number or time")
 def the_boundary_is_kept_in_memory(location: Path) -> Ports:
     class Forgetful(MemoryEventStore):
         legacy: frozenset[str] = frozenset()
@@ -174,7 +178,7 @@ def the_boundary_is_kept_in_memory(location: Path) -> Ports:
 
 @mutant(
     fails="CUT-04",
-    companions=("APP-08", "CUT-01", "CUT-05"),
+    companions=("APP-08", "CUT-01", "CUT-05", "SNP-07"),
     message="legacy events are dropped from load_all",
 )
 def legacy_is_gone_from_load_all(location: Path) -> Ports:
@@ -189,7 +193,7 @@ def legacy_is_gone_from_load_all(location: Path) -> Ports:
     return _with_store(location, Dropping)
 
 
-@mutant(fails="CUT-05", companions=("APP-08", "CUT-04"), message="the cutover rewrites")
+@mutant(fails="CUT-05", companions=("APP-08", "CUT-04", "SNP-07"), message="the cutover rewrites")
 def legacy_numbers_are_cleared(location: Path) -> Ports:
     def cutover(right: Callable[[str], CutoverResult], aggregate_type: str) -> CutoverResult:
         result = right(aggregate_type)

@@ -1,4 +1,4 @@
-"""Every mutant of allocator, snapshots, cutover and recorder is caught, by its own requirement."""
+"""Every mutant of the ports beside the event store is caught, by its own requirement."""
 
 from __future__ import annotations
 
@@ -7,28 +7,53 @@ import pytest
 import mutants.allocator
 import mutants.cutover
 import mutants.recorder
+import mutants.recovery
 import mutants.snapshots
 from eventstore_reference import memory
 from mutants.registry import MUTANTS, Mutant
-from mutants.runner import Outcome, failed_requirements, run_requirements
+from mutants.runner import (
+    Outcome,
+    failed_requirements,
+    run_requirements,
+    run_test,
+    suite_tests,
+)
+from pytest_eventstore.ports import Ports
 from pytest_eventstore.requirements import load_requirements
+from pytest_eventstore.targets import Factory
 
-PARTS = ("SEQ", "SNP", "CUT", "REC")
-MODULES = (mutants.allocator, mutants.snapshots, mutants.cutover, mutants.recorder)
+PARTS = ("SEQ", "SNP", "CUT", "REC", "ARC", "LAT-03", "LAT-04")
+MODULES = (
+    mutants.allocator,
+    mutants.snapshots,
+    mutants.cutover,
+    mutants.recorder,
+    mutants.recovery,
+)
 OURS = [m for m in MUTANTS if m.factory.__module__ in {module.__name__ for module in MODULES}]
+MODEL = "test_app_08_all_ports_in_any_order"
+
+
+def outcomes_of(factory: Factory, tier: str, *, model: bool = False) -> dict[str, Outcome]:
+    """Run what may find faults of these ports: the parts of a tier, or the model."""
+    if model:
+        tests = {name: function for name, function, _ in suite_tests(["APP-08"], models=True)}
+        return {MODEL: run_test(factory, MODEL, tests[MODEL], {}, "standard", shrink=True)}
+    if tier == "p":
+        return run_requirements(factory, ["PER"], tier="p")
+    return run_requirements(factory, PARTS if tier == "u" else ["SNP-07", "ARC-02"], tier=tier)
 
 
 @pytest.mark.parametrize("mutant", OURS, ids=lambda m: m.name)
 def test_the_named_requirement_fails_and_no_unrelated_one(mutant: Mutant) -> None:
-    outcomes = run_requirements(mutant.factory, PARTS, spec=mutant.spec)
-    if not mutant.fails.startswith(PARTS):
-        outcomes |= run_requirements(mutant.factory, [mutant.fails], "standard", spec=mutant.spec)
+    outcomes = outcomes_of(mutant.factory, mutant.tier, model=mutant.fails == "APP-08")
     failures = [o for o in outcomes.values() if o.failed and o.requirement == mutant.fails]
 
     assert failures, f"{mutant.fails} did not fail"
     assert any(mutant.message in f.text for f in failures), failures[0].text
-    allowed = {mutant.fails, *mutant.companions}
-    assert {k: v for k, v in failed_requirements(outcomes).items() if k not in allowed} == {}
+    allowed = (mutant.fails, *mutant.companions)
+    failed = failed_requirements(outcomes)
+    assert {k: text for k, text in failed.items() if not k.startswith(allowed)} == {}
     for failure in failures:
         _assert_reads_as_a_report(failure)
 
@@ -38,16 +63,38 @@ def _assert_reads_as_a_report(failure: Outcome) -> None:
     assert finding is not None, failure.text
     assert finding.expected
     assert finding.seen
+    assert finding.cause
     assert 0 < len(finding.history) <= 41, "the calls are told, and long stories are cut"
 
 
-def test_without_a_fault_none_fails() -> None:
-    assert failed_requirements(run_requirements(memory.open_ports, PARTS)) == {}
+@pytest.mark.parametrize("tier", ["u", "c", "p"])
+@pytest.mark.parametrize("factory", [memory.open_ports, mutants.recovery.correct_archive])
+def test_without_a_fault_none_fails(factory: Factory, tier: str) -> None:
+    assert failed_requirements(outcomes_of(factory, tier)) == {}
+
+
+def test_the_archive_without_a_fault_is_offered() -> None:
+    outcomes = run_requirements(mutants.recovery.correct_archive, ["ARC"])
+
+    assert {outcome.kind for outcome in outcomes.values()} == {"passed"}
+
+
+def test_the_model_passes_where_nothing_is_wrong() -> None:
+    assert failed_requirements(outcomes_of(memory.open_ports, "u", model=True)) == {}
+
+
+def test_the_model_drives_only_what_is_offered() -> None:
+    def only_the_log(location: object) -> Ports:
+        ports = memory.open_ports(location)  # type: ignore[arg-type]
+        return Ports(event_store=ports.event_store, capabilities=ports.capabilities)
+
+    assert outcomes_of(only_the_log, "u", model=True)[MODEL].kind == "passed"
 
 
 def test_every_requirement_of_these_parts_has_a_mutant() -> None:
-    of_tier = {r.id for r in load_requirements().values() if r.tier == "u"} | {"SNP-03"}
-    wanted = {id_ for id_ in of_tier if id_.startswith(PARTS)}
-    later = {"SNP-08"}  # it comes with recovery
+    requirements = load_requirements().values()
+    wanted = {r.id for r in requirements if r.tier == "u" and r.id.startswith(PARTS)}
+    wanted |= {r.id for r in requirements if r.tier == "p"} | {"SNP-03", "ARC-01"}
 
-    assert wanted - later - {m.fails for m in OURS} == set()
+    elsewhere = {"LAT-04"}  # the requirement of a read, with the mutants of reads
+    assert wanted - elsewhere - {m.fails for m in OURS} == set()
