@@ -64,7 +64,10 @@ def _began(call: Mapping[str, Any]) -> float:
 
 
 def _assign_lanes(bars: Iterable[_Bar]) -> list[tuple[str, float]]:
-    """Give each bar a lane of its process; a second one where its calls overlap."""
+    """Give each bar a lane of its process; a second one where its calls overlap.
+
+    The lanes are in the order in which the processes first called.
+    """
     lanes: list[tuple[str, float]] = []
     for bar in bars:
         process = str(bar.call.get("process", ""))
@@ -79,7 +82,8 @@ def _assign_lanes(bars: Iterable[_Bar]) -> list[tuple[str, float]]:
             lanes.append((process, until))
         else:
             lanes[bar.lane] = (process, until)
-    order = sorted(range(len(lanes)), key=lambda number: lanes[number][0])
+    first = {name: number for number, (name, _) in reversed(list(enumerate(lanes)))}
+    order = sorted(range(len(lanes)), key=lambda number: first[lanes[number][0]])
     rank = {number: place for place, number in enumerate(order)}
     for bar in bars:
         bar.lane = rank[bar.lane]

@@ -127,6 +127,17 @@ def test_the_timeline_shows_overlaps_and_only_those() -> None:
     assert alloc[0] < paid[0] < alloc[1] < load[0] < load[1] < paid[1]
 
 
+def test_lanes_are_in_the_order_of_first_calls_and_doubled_where_a_process_overlaps() -> None:
+    calls = [
+        {"process": "Z", "operation": "one", "called": 0, "returned": 10},
+        {"process": "A", "operation": "two", "called": 1, "returned": 2},
+        {"process": "Z", "operation": "three", "called": 3, "returned": 4},
+        {"process": "Z", "operation": "four", "called": 11, "returned": 12},
+    ]
+    names = re.findall(r'class="lane"[^>]*>(\w)<', timeline.draw(calls))
+    assert names == ["Z", "Z", "A"]
+
+
 def test_the_shortest_overlap_can_be_seen() -> None:
     calls = [
         {"process": "A", "operation": "a", "called": 0, "returned": 1_000_001, "outcome": "ok"},
