@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from pytest_eventstore.lab.examples import PLAIN_TYPE, TEXT_FIELDS
@@ -111,9 +112,7 @@ def event_difference(expected: Event, seen: object) -> str | None:
     if seen.timestamp.utcoffset() is None:
         return f"timestamp: {seen.timestamp!r} has no time zone"
     if instant(expected.timestamp) != instant(seen.timestamp):
-        return (
-            f"timestamp: {seen.timestamp.isoformat()} instead of {expected.timestamp.isoformat()}"
-        )
+        return f"timestamp: {show(seen.timestamp)} instead of {show(expected.timestamp)}"
     return json_difference(expected.data, seen.data, "data")
 
 
@@ -158,6 +157,8 @@ def show(value: object) -> str:
         return show_event(value)
     if isinstance(value, LoadResult):
         return show_events(value.events) + _corrupt(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, AppendResult):
         return f"{value.bytes_written} bytes"
     if isinstance(value, Snapshot):
@@ -171,7 +172,7 @@ def show(value: object) -> str:
 def show_event(event: Event) -> str:
     """Return an event as a call that makes it, without what does not matter."""
     try:
-        when = event.timestamp.isoformat().replace("+00:00", "Z")
+        when = show(event.timestamp)
     except Exception:  # a smuggled event may carry anything
         when = repr(event.timestamp)
     parts = [f"id={_cut(repr(event.id))}"]
@@ -208,11 +209,13 @@ def _events_problem(expected: Sequence[Event], seen: Sequence[Event]) -> str | N
     if missing := wanted - got:
         return f"missing: {', '.join(_name(by_id[i]) for i in list(missing)[:_MANY])}"
     if surplus := got - wanted:
-        told = [f"{i} twice" if i in wanted else f"{i} unexpected" for i in list(surplus)[:_MANY]]
+        told = [
+            f"{_label(i)} {'twice' if i in wanted else 'unexpected'}" for i in list(surplus)[:_MANY]
+        ]
         return f"too many: {', '.join(told)}"
     for event in seen:
         if (found := event_difference(by_id[_id(event)], event)) is not None:
-            return f"{_id(event)} differs at {found}"
+            return f"{_label(_id(event))} differs at {found}"
     if [_id(e) for e in seen] != [e.id for e in expected]:
         return "the order is wrong"
     return None
@@ -252,8 +255,12 @@ def _plain(data: object) -> bool:
 def _name(event: object) -> str:
     if not isinstance(event, Event):
         return show(event)
-    name = event.id if event.id.isidentifier() else _cut(repr(event.id))
+    name = _label(event.id)
     return f"{name} #{event.seq_nr}" if event.seq_nr else name
+
+
+def _label(event_id: str) -> str:
+    return event_id if event_id.replace("-", "_").isidentifier() else _cut(repr(event_id))
 
 
 def _id(event: object) -> str:

@@ -33,6 +33,7 @@ from pytest_eventstore.ports import (
 )
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 _HEAD, _TAIL = 12, 28
 _MANY = 5  # arguments; from there on an append is told by ids
@@ -67,14 +68,18 @@ class Diary:
 
     def call(self, line: str, method: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call and note it with what came of it."""
+        result = self.quietly(line, method, *arguments)
+        self.note(line if result is None else f"{line} → {show(result)}")
+        return result
+
+    def quietly(self, line: str, method: Callable[..., T], *arguments: Any) -> T:
+        """Make a call and note it only if it raises; the caller tells what else matters."""
         try:
-            result = method(*arguments)
+            return method(*arguments)
         except Exception as error:
             self.raised = error
             self.note(f"{line} raised {type(error).__name__}: {str(error)[:200]}")
             raise
-        self.note(line if result is None else f"{line} → {show(result)}")
-        return result
 
 
 class _Told:

@@ -16,6 +16,7 @@ from pytest_eventstore.lab.expect import (
     events_of,
     json_difference,
     key_order_difference,
+    show,
 )
 from pytest_eventstore.lab.generators import (
     AWKWARD_FLOATS,
@@ -144,7 +145,8 @@ class FidelityTests:
                 stored.append(event.id)
                 handle.events.append(event)
                 for opened in (handle, told.open("fresh")):
-                    events = events_of(opened.plain.events.load_all(), "load_all()")
+                    result = told.diary.quietly("load_all()", opened.plain.events.load_all)
+                    events = events_of(result, "load_all()")
                     seen = next((e.data for e in events if e.id == event.id), None)
                     different = json_difference(data, seen, "data")
                     reordered = key_order_difference(data, seen, "data")
@@ -191,11 +193,12 @@ class FidelityTests:
                 stored.append(event.id)
                 handle.events.append(event)
                 for opened in (handle, told.open("fresh")):
-                    events = events_of(opened.plain.events.load_all(), "load_all()")
+                    result = told.diary.quietly("load_all()", opened.plain.events.load_all)
+                    events = events_of(result, "load_all()")
                     seen = next((e for e in events if e.id == event.id), None)
                     if (found := event_difference(event, seen)) is not None:
                         told.violated(
-                            expected=f"the timestamp comes back as {moment.isoformat()}",
+                            expected=f"the timestamp comes back as {show(moment)}",
                             seen=found,
                             cause=cause,
                         )

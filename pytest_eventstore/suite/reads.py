@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.examples import EPOCH, make_event, numbered, smuggle
-from pytest_eventstore.lab.expect import events_of
+from pytest_eventstore.lab.expect import events_of, show
 from pytest_eventstore.lab.generators import ascending_seq_nrs, offsets, seq_nrs, timestamps
 from pytest_eventstore.lab.handles import open_handle
 from pytest_eventstore.lab.patience import Impatient, run_patiently
@@ -106,20 +106,26 @@ class AfterNumberTests:
                 stored = numbered(*numbers)
                 collected: list[Event] = []
                 left = list(stored)
+
+                def read_on() -> None:
+                    last = collected[-1].seq_nr if collected else 0
+                    result = reader.events.load_after_seq_nr(last)
+                    what = f"load_after_seq_nr({last})"
+                    collected.extend(events_of(result, what, history=told.diary.lines))
+
                 while left:
                     size = sizes[len(left) % len(sizes)]
                     writer.events.append(*left[:size])
                     del left[:size]
-                    last = collected[-1].seq_nr if collected else 0
-                    what = f"load_after_seq_nr({last})"
-                    result = reader.events.load_after_seq_nr(last)
-                    collected += events_of(result, what, history=told.diary.lines)
+                    read_on()
+                    read_on()  # finds nothing, as a reader that polls mostly does
                     if reopen:
                         reader.close()
                         reader = told.open("reader")
                 told.expect_events(collected, stored, "all resumed reads together", cause=cause)
 
         check([1, 2, 3, 4], sizes=[1, 2], reopen=False)
+        check([2, 3, 7, 11, 12], sizes=[2, 1], reopen=True)
         eventstore_lab.for_all(
             check,
             numbers=ascending_seq_nrs(max_size=10),
@@ -168,7 +174,7 @@ class SinceTests:
                     for zone in (UTC, asked):
                         after = moment.astimezone(zone)
                         result = handle.events.load_since(after)
-                        what = f"load_since({after.isoformat()})"
+                        what = f"load_since({show(after)})"
                         told.expect_events(result, expected, what, cause=cause)
 
         east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
@@ -201,14 +207,14 @@ class SinceTests:
             for opened in (handle, told.open("fresh")):
                 told.expect_events(opened.events.load_all(), stored, "load_all()", cause=cause)
                 for n, moment in enumerate(moments):
-                    what = f"load_since({moment.isoformat()})"
+                    what = f"load_since({show(moment)})"
                     result = opened.events.load_since(moment)
                     told.expect_events(result, stored[n + 1 :], what, cause=cause)
                 asked = first.replace(tzinfo=west)  # five hours into the first day
                 told.expect_events(
                     opened.events.load_since(asked),
                     stored[1:],
-                    f"load_since({asked.isoformat()})",
+                    f"load_since({show(asked)})",
                     cause=cause,
                 )
 
@@ -263,7 +269,9 @@ class LatestTests:
         check([10, 9, 0])
         check([2**53 + 1, MAX_SEQ_NR, 2])
         eventstore_lab.for_all(
-            check, numbers=st.lists(seq_nrs(min_value=0), min_size=1, max_size=6), examples=10
+            check,
+            numbers=st.lists(seq_nrs(min_value=0), min_size=1, max_size=6).filter(any),
+            examples=10,
         )
 
     def test_lat_03_never_goes_down(self, eventstore_lab: Bench) -> None:
@@ -287,7 +295,11 @@ class LatestTests:
 
         check([3, 1, 4, 0, 2])
         eventstore_lab.for_all(
-            check, numbers=st.lists(seq_nrs(min_value=0), min_size=1, max_size=5), examples=6
+            check,
+            numbers=st.lists(seq_nrs(min_value=0), min_size=1, max_size=5).filter(
+                lambda n: n[0] > 0
+            ),
+            examples=6,
         )
 
     def test_lat_04_ignores_what_was_before_the_cutover(self, eventstore_lab: Bench) -> None:
@@ -342,7 +354,7 @@ def _expect_since(
 ) -> None:
     after = moment + steps * _MICROSECOND
     expected = [event for event in ascending if instant(event.timestamp) > instant(after)]
-    told.expect_events(load(after), expected, f"load_since({after.isoformat()})", cause=cause)
+    told.expect_events(load(after), expected, f"load_since({show(after)})", cause=cause)
 
 
 def _promptly(bench: Bench, told: Story, after: int) -> LoadResult:
@@ -357,7 +369,7 @@ def _promptly(bench: Bench, told: Story, after: int) -> LoadResult:
 
     line = f"load_after_seq_nr({after})"
     try:
-        result = run_patiently(load)
+        result: LoadResult = told.diary.quietly(line, run_patiently, load)
     except Impatient as error:
         told.violated(
             expected=f"{line} returns although numbers are missing",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_eventstore.lab import elsewhere
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.examples import EPOCH, make_event, numbered
-from pytest_eventstore.lab.expect import show_events
+from pytest_eventstore.lab.expect import show, show_events
 from pytest_eventstore.lab.handles import open_handle
 from pytest_eventstore.lab.patience import Impatient, run_patiently
 from pytest_eventstore.lab.story import Story, ToldHandle, story
@@ -24,7 +24,8 @@ from pytest_eventstore.outcomes import not_checkable, not_offered
 from pytest_eventstore.ports import Event, Ports
 
 _LEEWAY = 8  # descriptors and threads that a pool or a lazy import may keep
-_SETTLING = 5.0  # seconds that closing in the background may take
+SETTLING = 5.0
+"""Seconds that closing in the background may take."""
 
 
 class ResourceTests:
@@ -52,14 +53,18 @@ class ResourceTests:
         with story(eventstore_lab, cause=cause) as told:
             stored: list[Event] = []
 
+            def opening() -> None:
+                handle = open_handle(eventstore_lab.target.factory, told.path)
+                handle.events.load_after_seq_nr(len(stored))
+                if len(stored) < 30:
+                    stored.append(make_event(len(stored), seq_nr=len(stored) + 1))
+                    handle.events.append(stored[-1])
+                handle.close()
+
             def openings(count: int) -> None:
                 for _ in range(count):
-                    handle = open_handle(eventstore_lab.target.factory, told.path)
-                    handle.events.load_after_seq_nr(len(stored))
-                    if len(stored) < 30:
-                        stored.append(make_event(len(stored), seq_nr=len(stored) + 1))
-                        handle.events.append(stored[-1])
-                    handle.close()
+                    told.diary.quietly("open(), load, append or not, close()", opening)
+                told.diary.note(f"{count} times: open(), load, sometimes append, close()")
 
             openings(20)
             before = _settled(_in_use, 0)
@@ -78,7 +83,7 @@ class ResourceTests:
                         )
             after = make_event(1000, seq_nr=1000)
             try:
-                run_patiently(lambda: _append_by_new_handle(eventstore_lab, told.path, after))
+                _append_by_new_handle(eventstore_lab, told, told.path, after)
             except Impatient as error:
                 told.violated(
                     expected="an append after all handles were closed finds no lock held",
@@ -98,15 +103,15 @@ class ResourceTests:
                 stored: tuple[list[Event], list[Event]] = ([], [])
                 for n, turn in enumerate(turns, 1):
                     handle, own = handles[turn], stored[turn]
+                    if handle.plain.ports.seq_allocator is not None:
+                        number = handle.allocator.alloc_seq_nr()
+                        one.expect_equal(number, len(own) + 1, "alloc_seq_nr()", cause=cause)
                     # Both use the same ids and numbers, for different events.
                     event = make_event(len(own), seq_nr=len(own) + 1, data={"turn": n})
                     handle.events.append(event)
                     own.append(event)
                     if handle.plain.ports.snapshot_store is not None:
                         handle.snapshots.save("kind", n, b"%d" % turn)
-                    if handle.plain.ports.seq_allocator is not None:
-                        number = handle.allocator.alloc_seq_nr()
-                        one.expect_equal(number, len(own), "alloc_seq_nr()", cause=cause)
                 for turn in (False, True):
                     _expect_own(one, handles[turn], stored[turn], turn, cause)
 
@@ -124,7 +129,7 @@ class ResourceTests:
             with one.open().lock:
                 one.diary.note("hold the lock")
                 try:
-                    run_patiently(lambda: _append_by_new_handle(eventstore_lab, two.path, event))
+                    _append_by_new_handle(eventstore_lab, one, two.path, event)
                 except Impatient as error:
                     one.violated(
                         expected="an append to another location succeeds meanwhile",
@@ -183,7 +188,6 @@ def _calls_after_close(
         store = handle.events
         calls |= {
             "append": lambda: store.append(make_event(2, seq_nr=2)),
-            "append of no events": store.append,
             "load_all": store.load_all,
             "load_since": lambda: store.load_since(EPOCH),
             "load_after_seq_nr": lambda: store.load_after_seq_nr(0),
@@ -227,7 +231,7 @@ def _in_use() -> dict[str, int]:
 
 def _settled(count: Callable[[], dict[str, int]], most: int) -> dict[str, int]:
     """Count, after what is closed in the background or by the collector had its time."""
-    deadline = time.monotonic() + _SETTLING
+    deadline = time.monotonic() + SETTLING
     while True:
         counts = count()
         if max(counts.values()) <= most or not most:
@@ -238,12 +242,17 @@ def _settled(count: Callable[[], dict[str, int]], most: int) -> dict[str, int]:
         time.sleep(0.05)
 
 
-def _append_by_new_handle(bench: Bench, path: Path, event: Event) -> None:
-    handle = open_handle(bench.target.factory, path)
-    try:
-        handle.events.append(event)
-    finally:
-        handle.close()
+def _append_by_new_handle(bench: Bench, told: Story, path: Path, event: Event) -> None:
+    """Append in a thread of its own, for the one that holds a lock may take it again."""
+
+    def append() -> None:
+        handle = open_handle(bench.target.factory, path)
+        try:
+            handle.events.append(event)
+        finally:
+            handle.close()
+
+    told.diary.quietly(f"new handle, in a thread: append({show(event)})", run_patiently, append)
 
 
 @contextmanager

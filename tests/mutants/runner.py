@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import hypothesis
 
 from pytest_eventstore.lab.bench import Bench, Effort
 from pytest_eventstore.outcomes import (
@@ -16,7 +17,9 @@ from pytest_eventstore.outcomes import (
     NotCheckable,
     NotOffered,
 )
+from pytest_eventstore.requirements import load_requirements, requirement_of
 from pytest_eventstore.suite import EventStoreSuite
+from pytest_eventstore.suite.model import ModelTests
 from pytest_eventstore.targets import Factory, Target
 
 _KINDS: dict[type[BaseException], str] = {
@@ -24,6 +27,14 @@ _KINDS: dict[type[BaseException], str] = {
     NotCheckable: "not checkable",
     Inconclusive: "inconclusive",
 }
+
+
+class HastyBench(Bench):
+    """Takes the first counter-example as it is."""
+
+    def _settings(self, examples: int) -> hypothesis.settings:
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        return hypothesis.settings(super()._settings(examples), phases=phases)
 
 
 @dataclass(frozen=True)
@@ -48,33 +59,28 @@ class Outcome:
         return self.kind == "failed"
 
 
-def requirement_of(name: str) -> str:
-    """Return the requirement in a test's name: ``test_snp_03_older`` is about SNP-03."""
-    match = re.match(r"test_([a-z]{3})_(\d\d)_", name)
-    assert match is not None, f"{name} does not begin with a requirement"
-    return f"{match[1].upper()}-{match[2]}"
-
-
 def suite_tests(
-    ids: Iterable[str] | None = None, *, tier: str | None = None
+    ids: Iterable[str] | None = None, *, tier: str | None = None, models: bool = False
 ) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Give name, function and parameters of every test of the requirements named.
 
     Args:
         ids: Requirements such as ``SNP-03``, or parts such as ``SNP``; None for all.
-        tier: Only tests that are marked with this tier, or, for ``u``, with none.
+        tier: Only tests of this tier.
+        models: Also the models, which by their nature find faults of any kind.
     """
     wanted = None if ids is None else tuple(ids)
     for name in sorted(dir(EventStoreSuite)):
-        if not name.startswith("test_"):
+        if not name.startswith("test_") or (name in vars(ModelTests) and not models):
             continue
         requirement = requirement_of(name)
         if wanted is not None and not requirement.startswith(wanted):
             continue
         function = getattr(EventStoreSuite, name)
         marks = list(getattr(function, "pytestmark", []))
-        marked = next((m.args[0] for m in marks if m.name == "eventstore_tier"), None)
-        if tier is not None and (marked or tier) != tier:
+        own = load_requirements()[requirement].tier
+        marked = next((m.args[0] for m in marks if m.name == "eventstore_tier"), own)
+        if tier is not None and marked != tier:
             continue
         for parameters in _parameters(marks):
             text = "-".join(map(str, parameters.values()))
@@ -89,6 +95,7 @@ def run_requirements(
     seed: int = 0,
     spec: str = "",
     tier: str | None = "u",
+    shrink: bool = False,
 ) -> dict[str, Outcome]:
     """Run every test of the requirements named on an adapter.
 
@@ -99,9 +106,12 @@ def run_requirements(
         seed: As for the plugin.
         spec: ``module:attribute`` of the factory, for tests that start processes.
         tier: Only tests of this tier; None for all.
+        shrink: Whether to spend time on making counter-examples small.
     """
     return {
-        name: run_test(factory, name, function, parameters, effort, seed=seed, spec=spec)
+        name: run_test(
+            factory, name, function, parameters, effort, seed=seed, spec=spec, shrink=shrink
+        )
         for name, function, parameters in suite_tests(ids, tier=tier)
     }
 
@@ -115,11 +125,12 @@ def run_test(
     *,
     seed: int = 0,
     spec: str = "",
+    shrink: bool = False,
 ) -> Outcome:
     """Run one test."""
     requirement = requirement_of(name)
     target = Target(name="mutant", spec=spec, factory=factory)
-    bench = Bench(target, effort=Effort(effort), seed=seed, name=name)
+    bench = (Bench if shrink else HastyBench)(target, effort=Effort(effort), seed=seed, name=name)
     try:
         function(EventStoreSuite(), bench, **parameters)
     except ContractViolation as violation:
