@@ -79,10 +79,17 @@ def test_the_source_is_out_of_reach(installed: Installed) -> None:
         assert Path(path).is_relative_to(installed.home)
 
 
-def test_one_command_runs_the_suite_in_an_empty_folder(installed: Installed) -> None:
-    out = installed.run("pytest", "--eventstore=memory", "-k", "app_01", "-v")
+def test_one_command_runs_the_ordinary_tier_in_an_empty_folder(installed: Installed) -> None:
+    out = installed.run(
+        "pytest", "--eventstore=reference", "--eventstore-tier=u", "--eventstore-effort=quick", "-v"
+    )
     assert "eventstore-suite::AppendTests::test_app_01_" in out
+    for part in ("Append", "Positions in reads", "Fidelity of data"):
+        (row,) = [line for line in out.splitlines() if line.startswith(f"  {part} ")]
+        met, _, planned = row.removeprefix(f"  {part}").split()[0].partition("/")
+        assert met == planned
     assert "verdict: partial" in out
+    assert [p.name for p in installed.cwd.iterdir() if not p.name.startswith(".")] == []
 
 
 def test_asserts_are_rewritten_in_an_installed_suite(installed: Installed) -> None:
