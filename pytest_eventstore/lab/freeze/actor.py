@@ -143,7 +143,7 @@ class Actor:
         except NotOffered as missing:
             self._ledger.note("not offered", self.process, _reason(missing), 0)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"[:400]
+            text = f"{type(error).__name__}: {error}".replace(f"{self._location}/", "")[:400]
             self._ledger.note("error", self.process, text, time.monotonic_ns())
         else:
             self._ledger.note("result", self.process, result, time.monotonic_ns())

@@ -27,7 +27,7 @@ class Assignment:
         duel: The race.
         budget: How many schedules at most; of more points than that, `sample` chooses.
         seed: What the sample is drawn with.
-        point: The one point to play, or None for a sweep.
+        point: The one point to play, 0 for the undisturbed run, or None for a sweep.
         bound: Seconds that a killed process may block the other.
     """
 
@@ -91,8 +91,8 @@ def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
         found.broken = undisturbed
     if found.stuck or found.broken or not found.points:
         return
-    if task.point:
-        chosen = [task.point]
+    if task.point is not None:
+        chosen = [task.point] if task.point else []
     else:
         chosen = sample(undisturbed.calls, task.budget, task.seed, evenly=task.duel.patience > 0)
     for number, point in enumerate(chosen):
