@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import eventstore_reference
 from eventstore_reference import memory, recover
 from eventstore_reference.memory import MemoryEventStore
 from mutants.recorder import ChainRecorder
@@ -16,6 +17,7 @@ from mutants.registry import mutant
 from pytest_eventstore.ports import (
     ArchiveResult,
     Event,
+    EventStoreError,
     LoadResult,
     Ports,
     Projection,
@@ -295,4 +297,27 @@ def latest_reads_the_log(location: Path) -> Ports:
 
     ports = memory.open_ports(location)
     ports.event_store = Reading(ports.event_store._location)  # type: ignore[attr-defined]
+    return ports
+
+
+@mutant(fails="SNP-09", message="the state of all events, or an error", tier="f")
+def recovery_ignores_a_damaged_archive(location: Path) -> Ports:
+    """What cannot be read is passed over, as if it had never been."""
+    ports = eventstore_reference.open_ports(location)
+
+    def faulty(projection: Projection, kind: str) -> Recovery:
+        assert ports.snapshot_store is not None
+        with suppress(EventStoreError):
+            snapshot = ports.snapshot_store.load(kind)
+            if snapshot is not None:
+                return recover(projection, ports, kind)
+        events: list[Event] = []
+        with suppress(EventStoreError):
+            events += ports.event_store.load_all().events
+        for event in events:
+            projection.apply(event)
+        last = max((e.seq_nr for e in events), default=0)
+        return Recovery(seq_nr=last, snapshot_seq_nr=None, replayed=len(events))
+
+    ports.recover = faulty
     return ports

@@ -23,6 +23,7 @@ from pytest_eventstore.requirements import load_requirements
 from pytest_eventstore.targets import Factory
 
 PARTS = ("SEQ", "SNP", "CUT", "REC", "ARC", "LAT-03", "LAT-04")
+BY_TIER = {"u": PARTS, "c": ("SNP-07", "ARC-02"), "f": ("SNP-09",), "p": ("PER",)}
 MODULES = (
     mutants.allocator,
     mutants.snapshots,
@@ -39,9 +40,7 @@ def outcomes_of(factory: Factory, tier: str, *, model: bool = False) -> dict[str
     if model:
         tests = {name: function for name, function, _ in suite_tests(["APP-08"], models=True)}
         return {MODEL: run_test(factory, MODEL, tests[MODEL], {}, "standard", shrink=True)}
-    if tier == "p":
-        return run_requirements(factory, ["PER"], tier="p")
-    return run_requirements(factory, PARTS if tier == "u" else ["SNP-07", "ARC-02"], tier=tier)
+    return run_requirements(factory, BY_TIER[tier], tier=tier)
 
 
 @pytest.mark.parametrize("mutant", OURS, ids=lambda m: m.name)
