@@ -330,22 +330,23 @@ class IndexedLog:
         if sync and not file.archived:
             self.files.sync(file.name, folders=False)
         start = index.end_of(indexed.id)
-        scanner = Scanner(start=start, marked=indexed.marked, last=last and not file.archived)
-        with self.files.open(file) as stream:
-            stream.seek(start)
-            for item in scanner.items(stream):
-                if not isinstance(item, Line):
-                    index.add_passed_over(indexed.id, item.start, item.length, damaged=item.damaged)
-                elif self._is_stored(index, item.event):
-                    index.add_passed_over(indexed.id, item.start, item.length, damaged=False)
-                else:
-                    index.add_line(indexed.id, item)
+        scanner = Scanner(
+            start=start,
+            marked=indexed.marked,
+            last=last and not file.archived,
+            only_marked=file.archived and not self.files.is_whole(file),
+        )
+        try:
+            with self.files.open(file) as stream:
+                stream.seek(start)
+                for item in scanner.items(stream):
+                    self._index_item(index, indexed, item)
+        except CorruptionError:  # a compressed file: what comes after cannot be read
+            index.add_passed_over(indexed.id, scanner.end, 0, damaged=True)
         if scanner.marked and not indexed.marked:
             index.mark_file(indexed.id)
         self._torn = scanner.torn
         self._settled = scanner.end
-
-    _settled = 0
 
     def _index_item(self, index: Index, indexed: IndexedFile, item: Line | PassedOver) -> None:
         if not isinstance(item, Line):

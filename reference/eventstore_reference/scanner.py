@@ -28,14 +28,18 @@ class Scanner:
         marked: Whether lines with marks came before them in the file.
         last: Whether the file ends the log. Only there can a write be unfinished;
             anywhere else what is not whole is damaged.
+        only_marked: Whether lines without marks are not to be believed.
     """
 
-    def __init__(self, *, start: int = 0, marked: bool = False, last: bool = True) -> None:
+    def __init__(
+        self, *, start: int = 0, marked: bool = False, last: bool = True, only_marked: bool = False
+    ) -> None:
         self.end = start
         self.marked = marked
         self.torn = False
         self._start = start
         self._last = last
+        self._only_marked = only_marked
         self._batch: list[Line | PassedOver] = []
         self._batch_size = 0
         self._batch_seen = 0
@@ -50,7 +54,7 @@ class Scanner:
             if not text:
                 if here > self._start and not self._batch:
                     yield PassedOver(here, 0, damaged=False)
-            elif line := read_line(text, after_marked=self.marked, start=here):
+            elif line := self._read(text, here):
                 yield from self._take(line)
             else:
                 whole = [replace(line, start=here + line.start) for line in salvage(text)]
@@ -66,6 +70,10 @@ class Scanner:
             yield from self._settle()
             if not self.torn:
                 self.end = place
+
+    def _read(self, text: bytes, here: int) -> Line | None:
+        line = read_line(text, after_marked=self.marked, start=here)
+        return None if line is None or (self._only_marked and not line.marked) else line
 
     def _take(self, line: Line) -> Iterator[Line | PassedOver]:
         self.marked = self.marked or line.marked
