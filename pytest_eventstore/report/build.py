@@ -83,38 +83,34 @@ def build_run(
         problems: What is wrong with the run beside any requirement.
         secrets: Passwords to hide wherever they stand, beside those found.
     """
-    reports = list(reports)
     hidden = set(secrets) | secrets_in(environment.command)
     for target in targets:
         hidden |= secrets_in(target.spec)
-    clean: list[dict[str, Any]] = [presentable(dict(r), hidden) for r in reports]
-    expected = None if selected is None else Counter(selected)
-    missing = Counter(left_out)
-    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for report in clean:
-        grouped[report["target"]].append(report)
-    cleaned_narrowed = tuple(presentable(list(narrowed), hidden))
-    results = tuple(
-        _target_result(
-            target=TargetInfo(**presentable(vars(target), hidden)),
-            reports=grouped[target.name],
-            requirements=requirements,
-            contract=contract,
-            level=level,
-            expected=expected,
-            missing=missing,
-            narrowed=cleaned_narrowed,
-            known=known or {},
-        )
-        for target in targets
+    scope = _Scope(
+        requirements=requirements,
+        contract=contract,
+        level=level,
+        selected=None if selected is None else Counter(selected),
+        left_out=Counter(left_out),
+        narrowed=tuple(presentable(list(narrowed), hidden)),
+        known=known or {},
     )
+    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for report in reports:
+        grouped[report["target"]].append(presentable(dict(report), hidden))
+    shown = presentable(vars(environment), hidden)
     return Run(
         contract=contract,
         level=level,
-        environment=Environment(
-            **{k: _tupled(v) for k, v in presentable(vars(environment), hidden).items()}
+        environment=Environment(**{**shown, "tiers": tuple(shown["tiers"])}),
+        targets=tuple(
+            scope.result_of(
+                target.name,
+                TargetInfo(**presentable(vars(target), hidden)),
+                grouped[target.name],
+            )
+            for target in targets
         ),
-        targets=results,
         duration=duration,
         problems=tuple(presentable(list(problems), hidden)),
     )
@@ -135,60 +131,65 @@ def combine(outcomes: Iterable[str]) -> Result:
     return next((result for result in _DECISIVE if result.value in seen), Result.NOT_RUN)
 
 
-def _target_result(
-    *,
-    target: TargetInfo,
-    reports: list[dict[str, Any]],
-    requirements: Mapping[str, Requirement],
-    contract: str,
-    level: str,
-    expected: Counter[tuple[str, str]] | None,
-    missing: Counter[tuple[str, str]],
-    narrowed: tuple[str, ...],
-    known: Mapping[tuple[str, str], str],
-) -> TargetResult:
-    by_id: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    figures: dict[str, Any] = {}
-    seconds: Counter[str] = Counter()
-    for report in reports:
-        by_id[report["requirement"]].append(report)
-        seconds[report["tier"]] += report.get("duration", 0.0)
-        _add_figures(figures, report.get("figures") or {})
-    results = []
-    for requirement in requirements.values():
-        key = (target.name, requirement.id)
-        trials = tuple(_trial(report) for report in by_id[requirement.id])
-        planned = len(trials) if expected is None else expected[key]
-        result = _result_of(trials, planned=planned, missing=missing[key])
-        if result is Result.FAILED and key in known:
-            result = Result.KNOWN
-        if version_key(requirement.since) > version_key(contract):
-            result = Result.NOT_SCORED
-        results.append(
-            RequirementResult(
-                id=requirement.id,
-                level=requirement.level,
-                tier=requirement.tier,
-                part=requirement.part,
-                statement=requirement.statement,
-                since=requirement.since,
-                result=result,
-                reason=_reason(result, trials, planned, missing[key]),
-                known=known.get(key, ""),
-                trials=trials,
-            )
+@dataclass(frozen=True, kw_only=True)
+class _Scope:
+    """What the run was about; see `build_run`."""
+
+    requirements: Mapping[str, Requirement]
+    contract: str
+    level: str
+    selected: Counter[tuple[str, str]] | None
+    left_out: Counter[tuple[str, str]]
+    narrowed: tuple[str, ...]
+    known: Mapping[tuple[str, str], str]
+
+    def result_of(
+        self, name: str, shown: TargetInfo, reports: Sequence[Mapping[str, Any]]
+    ) -> TargetResult:
+        """Return what the reports say of the target of that name, to be shown as `shown`."""
+        by_id: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        figures: dict[str, Any] = {}
+        seconds: Counter[str] = Counter()
+        for report in reports:
+            by_id[report["requirement"]].append(report)
+            seconds[report["tier"]] += report.get("duration", 0.0)
+            _add_figures(figures, report.get("figures") or {})
+        return TargetResult(
+            **vars(shown),
+            requirements=tuple(
+                self._requirement_result(name, requirement, by_id[requirement.id])
+                for requirement in self.requirements.values()
+            ),
+            figures=figures,
+            seconds={tier: round(spent, 3) for tier, spent in seconds.items()},
+            level=self.level,
+            narrowed=self.narrowed,
         )
-    return TargetResult(
-        name=target.name,
-        spec=target.spec,
-        adapter=target.adapter,
-        capabilities=target.capabilities,
-        requirements=tuple(results),
-        figures=figures,
-        seconds={tier: round(spent, 3) for tier, spent in seconds.items()},
-        level=level,
-        narrowed=narrowed,
-    )
+
+    def _requirement_result(
+        self, target: str, requirement: Requirement, reports: Sequence[Mapping[str, Any]]
+    ) -> RequirementResult:
+        key = (target, requirement.id)
+        trials = tuple(_trial(report) for report in reports)
+        planned = len(trials) if self.selected is None else self.selected[key]
+        missing = self.left_out[key]
+        result = _result_of(trials, planned=planned, missing=missing)
+        if result is Result.FAILED and key in self.known:
+            result = Result.KNOWN
+        if version_key(requirement.since) > version_key(self.contract):
+            result = Result.NOT_SCORED
+        return RequirementResult(
+            id=requirement.id,
+            level=requirement.level,
+            tier=requirement.tier,
+            part=requirement.part,
+            statement=requirement.statement,
+            since=requirement.since,
+            result=result,
+            reason=_reason(result, trials, planned, missing),
+            known=self.known.get(key, ""),
+            trials=trials,
+        )
 
 
 def _result_of(trials: tuple[Trial, ...], *, planned: int, missing: int) -> Result:
@@ -251,7 +252,3 @@ def _add_figures(total: dict[str, Any], figures: Mapping[str, Any]) -> None:
             total[name] = total.get(name, 0) + value
         else:
             total[name] = value
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

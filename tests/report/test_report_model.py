@@ -163,3 +163,11 @@ def test_the_cause_is_one_line() -> None:
 def test_reports_of_a_target_that_is_not_listed_are_left_out() -> None:
     run = make([*all_met(), *mixed()], targets=[])
     assert run.targets == ()
+
+
+def test_a_target_is_found_whatever_its_name_holds() -> None:
+    name = "postgresql://me:hush-hush@db"
+    selected = [(name, id_) for id_ in load_requirements()]
+    target = only_target(all_met(name), selected=selected)
+    assert target.name == "postgresql://me:***@db"
+    assert target.verdict is Verdict.CONFORMANT
