@@ -7,6 +7,10 @@ from pytest_eventstore.suite.append import AppendTests
 from pytest_eventstore.suite.archive import ArchiveTests
 from pytest_eventstore.suite.bad_input import BadInputTests
 from pytest_eventstore.suite.cutover import CutoverTests
+from pytest_eventstore.suite.faults_damage import DamageTests
+from pytest_eventstore.suite.faults_errors import RefusedTests
+from pytest_eventstore.suite.faults_kill import KilledTests
+from pytest_eventstore.suite.faults_power import PowerLossTests
 from pytest_eventstore.suite.fidelity import FidelityTests
 from pytest_eventstore.suite.model import ModelTests
 from pytest_eventstore.suite.order import OrderTests
@@ -48,6 +52,10 @@ class EventStoreSuite(
     RacingRecoveryTests,
     RacingCutoverTests,
     FrozenRaceTests,
+    KilledTests,
+    RefusedTests,
+    PowerLossTests,
+    DamageTests,
 ):
     """Every test of the contract; a subclass in a user's own tree holds an adapter to it."""
 

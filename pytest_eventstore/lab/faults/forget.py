@@ -71,8 +71,7 @@ def explore(
         disks = draw(list(disks_of(rehearsal.log, final, settings, since)), settings)
     seen: dict[bytes, Observation] = {}
     for count, disk in enumerate(disks, 1):
-        if count % 20 == 1:
-            say(f"{stage.scenario.name}: disk state {count} of {len(disks)}")
+        say(f"{stage.scenario.name}: disk state {count} of {len(disks)}")
         report.figures["disk states"] += 1
         if disk.image.digest not in seen:
             disk.image.put(stage.path)
@@ -83,6 +82,8 @@ def explore(
             state = disk.state
             token = f"{stage.scenario.name}:{note}{state.point}:{state.model}:{state.number}"
             report.add(problems, settings, f"{verb}:{token}", *told)
+            if report.hangs:
+                break
 
 
 def disks_of(log: Log, final: Progress, settings: Settings, since: int = 0) -> Iterator[Disk]:

@@ -39,13 +39,14 @@ class Problem:
     clause: Clause
     expected: str
     seen: str
+    hangs: bool = False
 
 
 def judge(past: Sequence[Tried], found: Observation) -> list[Problem]:
     """Return everything that is wrong with what was found after these steps."""
     if found.error or found.before.error:
         seen = found.error or found.before.error
-        return [Problem("opens", "the store opens and reads after the fault", seen)]
+        return [Problem("opens", "the store opens and reads after the fault", seen, found.hangs)]
     problems = [
         *_events(past, found.before),
         *_snapshot(past, found.before),

@@ -50,6 +50,8 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
         for point in wanted:
             say(f"{name}: kill point {point} of {points[-1]}")
             _try(stage, rehearsal, point, settings, report, seen)
+            if report.hangs:
+                break
 
     return run_sweep(source, SCENARIOS[name], body, files=False)
 

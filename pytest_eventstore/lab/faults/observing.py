@@ -26,7 +26,7 @@ PROBE_SAVE = op.save(KIND, 1000, "probe", 32)
 PROBE_APPEND = op.append(Draft("probe-appended", at=2 * DAY + 5, size=24))
 PROBE_RECORD = op.record("s1", Draft("probe-recorded", at=2 * DAY + 6, size=24))
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 """How long a process may take to open, read and use a store of a handful of events."""
 
 
@@ -65,10 +65,7 @@ class Observation:
     probes: tuple[Probe, ...] = ()
     after: Reading = field(default_factory=Reading)
     after_error: str = ""
-
-    def probe(self, name: str) -> Probe | None:
-        """Return the first probe of an operation, if it is offered."""
-        return next((p for p in self.probes if p.operation.name == name), None)
+    hangs: bool = False
 
 
 def observe(factory: Factory, path: Path, scenario: Scenario) -> Observation:
@@ -76,7 +73,7 @@ def observe(factory: Factory, path: Path, scenario: Scenario) -> Observation:
     try:
         found: Observation = call_isolated(_observe, factory, path, scenario, timeout=PATIENCE)
     except ChildHungError as error:
-        return Observation(error=f"opening, reading and using it hangs: {error}")
+        return Observation(error=f"opening, reading and using it hangs: {error}", hangs=True)
     except ChildDiedError as error:
         return Observation(error=f"the process that opened it died: {error}")
     except ChildError as error:

@@ -120,8 +120,9 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
             report.not_offered = "it makes no system call on its location that could fail"
         for fault in faults if settings.only else _spread(faults, settings):
             say(f"{name}: refusal {fault}")
-            if _try(stage, rehearsal, fault, settings, report):
-                break  # a store that hangs would do so at every point
+            _try(stage, rehearsal, fault, settings, report)
+            if report.hangs:
+                break
 
     return run_sweep(source, with_follow_up(SCENARIOS[name]), body, files=False)
 
@@ -157,15 +158,14 @@ def _spread(faults: list[_Fault], settings: Settings) -> list[_Fault]:
 
 def _try(
     stage: Stage, rehearsal: Rehearsal, fault: _Fault, settings: Settings, report: Report
-) -> bool:
-    """Refuse one call; return whether the process hung."""
+) -> None:
     stage.reset()
     refuser = Refuser(fault.point, fault.error, fault.on)
     run = run_traced(stage.factory, stage.path, stage.scenario.act, refuser)
     wanted = rehearsal.run.stops[fault.point - 1]
     if refuser.at is None or not alike(refuser.at, wanted):
         report.doubts.append(f"{stage.scenario.name}: call {fault.point} did not come again")
-        return False
+        return
     report.figures["refusals"] += 1
     image = Image.of(stage.path)
     if settings.only:
@@ -177,7 +177,6 @@ def _try(
         history = story(run.script, _cut(fault), stage.tried(run.progress), image)
         token = f"refuse:{stage.scenario.name}:{fault}"
         report.add(problems, settings, token, history, {"files": image.describe()})
-    return run.ended is None
 
 
 def _cut(fault: _Fault) -> str:

@@ -12,7 +12,7 @@ from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import CLAUSES, Clause, Problem
 from pytest_eventstore.lab.faults.scenarios import Tried
 
-_SHOWN = 40
+_SHOWN, _FILES = 26, 8  # more of a story is not read
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ class Report:
     not_offered: str = ""
     kept: str = ""
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a store hung: it would do so at the other points too, and for as long."""
+        return any(found.problem.hangs for found in self.found)
+
     def add(
         self,
         problems: Iterable[Problem],
@@ -121,11 +126,14 @@ def story(
     if len(lines) > _SHOWN:
         lines[: -_SHOWN + 1] = [f"     … {len(lines) - _SHOWN + 1} lines before …"]
     kept = [str(tried) for tried in past if tried.phase == "done"]
+    files = image.lines()
+    if len(files) > _FILES:
+        files[_FILES - 1 :] = [f"and {len(files) - _FILES + 1} more"]
     return [
         *lines,
         f"     == {cut}",
         "the disk then:",
-        *(f"     {line}" for line in image.lines()),
+        *(f"     {line}" for line in files),
         "acknowledged by then:",
-        *(f"     {line}" for line in kept or ["nothing"]),
+        *(f"     {line}" for line in kept[-4:] or ["nothing"]),
     ]

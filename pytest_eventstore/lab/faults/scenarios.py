@@ -117,6 +117,9 @@ SCENARIOS: dict[str, Scenario] = {
             (op.save(KIND, 2, "second", 40), op.save(KIND, 3, "third", 60)),
             arrange=(op.save(KIND, 1, "first", 80),),
         ),
+        Scenario(
+            "resave", (op.save(KIND, 2, "second", 40),), arrange=(op.save(KIND, 1, "first", 40),)
+        ),
         Scenario("first-snapshot", (op.save(KIND, 1, "first", 40),)),
         Scenario("allocate", (op.allocate(), op.allocate(), op.allocate())),
         Scenario("cutover", (op.cutover(KIND), _record("r1")), arrange=_LEGACY),

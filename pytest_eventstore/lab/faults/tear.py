@@ -52,6 +52,8 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
         for point, size, then in cuts:
             say(f"{name}: torn write {point}, {size} bytes kept, then {then}")
             _try(stage, rehearsal, (point, size, then), settings, report)
+            if report.hangs:
+                break
 
     return run_sweep(source, SCENARIOS[name], body)
 
@@ -109,4 +111,4 @@ def hung(run: Traced) -> list[Problem]:
     """Return a problem if the process never came to its end."""
     if run.ended is not None:
         return []
-    return [Problem("goes on", "the call comes back", "nothing happened for 20 s")]
+    return [Problem("goes on", "the call comes back", "nothing happened for 20 s", hangs=True)]

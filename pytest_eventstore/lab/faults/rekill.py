@@ -1,0 +1,78 @@
+"""Rekill: the writer is killed, and whoever comes next is killed while it recovers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from pytest_eventstore.lab.faults.images import Image
+from pytest_eventstore.lab.faults.kill import kill_points, killed_at
+from pytest_eventstore.lab.faults.refuse import with_follow_up
+from pytest_eventstore.lab.faults.rehearsal import Rehearsal, record, run_sweep
+from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress, Scenario
+from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.tracer import report as say
+
+_FIRST = 6
+
+
+def sweep(source: Source, name: str, settings: Settings) -> Report:
+    """Kill at some points, then kill the next process at each of its own; in the tracing process.
+
+    `settings.points` bounds the pairs of points.
+    """
+
+    def body(stage: Stage, rehearsal: Rehearsal, report: Report) -> None:
+        if not stage.in_files:
+            report.not_offered = "what it stores is not in files under its location"
+            return
+        first, _, second = settings.only.partition(":")
+        points = [int(first)] if first else _some(kill_points(rehearsal), settings)
+        share = max(2, settings.points // max(1, len(points)))
+        for point in points:
+            run = killed_at(stage, rehearsal, point, report)
+            if run is not None:
+                _again(stage, run.progress, point, second, replace(settings, points=share), report)
+            if report.hangs:
+                return
+
+    return run_sweep(source, SCENARIOS[name], body, files=False)
+
+
+def _some(points: list[int], settings: Settings) -> list[int]:
+    inner = points[1:-1]  # before the first call nothing is there to recover
+    return list(replace(settings, points=_FIRST).chosen(inner)) if settings.points else inner
+
+
+def _again(
+    stage: Stage, before: Progress, first: int, second: str, settings: Settings, report: Report
+) -> None:
+    again = copy.copy(stage)
+    again.start = Image.of(stage.path)
+    again.past = stage.tried(before)
+    again.scenario = _next(stage.scenario)
+    rehearsal = record(again)
+    points = [int(second)] if second else settings.chosen(kill_points(rehearsal))
+    for point in points:
+        say(f"{stage.scenario.name}: killed at {first}, and again at {point}")
+        run = killed_at(again, rehearsal, point, report)
+        if run is None:
+            continue
+        report.figures["kill points"] += 1
+        image = Image.of(again.path)
+        if settings.only:
+            report.kept = str(keep(image))
+        problems = again.judge(run.progress)
+        if problems:
+            cut = f"killed before call {point} of the second process (the first at call {first})"
+            history = story(run.script, cut, again.tried(run.progress), image)
+            token = f"rekill:{stage.scenario.name}:{first}:{point}"
+            report.add(problems, settings, token, history, {"files": image.describe()})
+
+
+def _next(scenario: Scenario) -> Scenario:
+    """What comes after a kill: the cutover once more, and one operation of the kind."""
+    follow = with_follow_up(scenario).act[-1]
+    again = tuple(o for o in scenario.act if o.name in ("cutover", "archive"))
+    return Scenario(scenario.name, (*again, follow), arrange=scenario.operations)
