@@ -26,6 +26,7 @@ class Script:
         operations: The calls.
         repeat: Again and again until the participants that don't repeat have
             ended, and then once more.
+        seconds: Repeat the operations until so much time is over.
         resume: A `load_after` goes on from the last number this script has seen.
         open_late: Open the location in the race and not before it.
         jitter: Wait up to so many seconds before each call.
@@ -38,6 +39,7 @@ class Script:
     name: str
     operations: tuple[Operation, ...]
     repeat: bool = False
+    seconds: float = 0.0
     resume: bool = False
     open_late: bool = False
     jitter: float = 0.0
@@ -52,6 +54,7 @@ def perform(
     """Make the script's calls and report each; an error of a call is its outcome."""
     rng = random.Random(script.seed)  # noqa: S311  # chance, not secrets
     last_seen = 0
+    deadline = clock() + int(script.seconds * 1e9)
     for _ in range(MOST_ROUNDS):
         ending = script.repeat and stopped()
         for operation in script.operations:
@@ -62,7 +65,7 @@ def perform(
             report(call)
             if resuming and call.succeeded and call.result:
                 last_seen = seen_events(call.result)[-1].seq_nr
-        if ending or not script.repeat:
+        if ending or (not script.repeat and clock() >= deadline):
             return
 
 

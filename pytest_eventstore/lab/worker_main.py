@@ -26,6 +26,7 @@ CLOSE = Operation("close")
 
 _LOOK_UP = 5.0
 _CHILD_LIMIT = 60
+_FORKING = 5_000_000  # nanoseconds until both sides of a fork are there
 
 
 def main(connection: Connection, inherited: Factory | None, stack_path: str) -> None:
@@ -136,6 +137,7 @@ def _fork_and_perform(script: Script, handle: Handle, stack: IO[str]) -> list[Ca
     calls: list[Call] = []
     half = replace(script, name=f"{script.name}'s child", operations=script.forked)
     reader, writer = os.pipe()
+    start = clock() + _FORKING
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # faulthandler's thread only waits
         child = os.fork()
@@ -145,12 +147,14 @@ def _fork_and_perform(script: Script, handle: Handle, stack: IO[str]) -> list[Ca
         with contextlib.suppress(BaseException):
             signal.alarm(_CHILD_LIMIT)
             faulthandler.enable(stack)
+            wait_until(start)
             perform(half, Runner(handle), lambda: True, calls.append)
             with open(writer, "wb") as out:
                 pickle.dump(calls, out)
             status = 0
         os._exit(status)
     os.close(writer)
+    wait_until(start)
     perform(script, Runner(handle), lambda: True, calls.append)
     with open(reader, "rb") as answer:
         content = answer.read()

@@ -13,6 +13,7 @@ import pytest
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.checkers import check_collection, check_register, check_run_once
 from pytest_eventstore.lab.freeze.judges import none_failed, one_sentinel, through_the_cutover
+from pytest_eventstore.lab.handles import Location
 from pytest_eventstore.lab.history import History
 from pytest_eventstore.lab.operations import (
     Draft,
@@ -26,13 +27,14 @@ from pytest_eventstore.lab.operations import (
 from pytest_eventstore.lab.scripts import Script
 from pytest_eventstore.lab.stress import Participants, Stress, jitter
 from pytest_eventstore.lab.workers import Race, cheapest_method, race_processes
-from pytest_eventstore.outcomes import inconclusive, violated
+from pytest_eventstore.outcomes import inconclusive, not_checkable, violated
 from pytest_eventstore.suite.races_appends import reader
 from pytest_eventstore.suite.races_recorders import records
 
 KIND = "lab.state"
 LEGACY = (append_batch([Draft("old-1"), Draft("old-2", seq_nr=7, at=1)]),)
-_KILLED_TOGETHER = 4
+_KILLED_TOGETHER = 2
+_STEP = 10_000
 
 
 def savers(
@@ -89,23 +91,24 @@ class RacingSnapshotTests:
 
     def test_snp_05_killed_writers_leave_nothing_that_grows(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_processes()
+        rounds = eventstore_lab.effort.pick(6, 10, 40)
         with eventstore_lab.location() as location:
+            in_peace = [_files_after_saves(location, number) for number in (1, 2)]
+            if in_peace[0] != in_peace[1]:
+                not_checkable("the store keeps a file for every save, so none is left over")
             killed = 0
             counts = []
-            for number in range(1, 1 + eventstore_lab.effort.pick(3, 4, 10)):
+            for number in range(3, 3 + rounds):
                 killed += _kill_savers(eventstore_lab, location.path, number)
-                location.open().snapshots.save(KIND, 10_000 * number, b"saved in peace")
-                location.close()
-                counts.append((killed, _count_files(location.path)))
+                counts.append(_files_after_saves(location, number))
         eventstore_lab.figures["kill points"] += killed
-        (killed_first, first), (killed_last, last) = counts[0], counts[-1]
-        if killed_last == killed_first:
-            inconclusive("no writer was killed while it saved")
-        if last - first >= (killed_last - killed_first) / 2:
+        if killed < rounds:
+            inconclusive(f"only {killed} writers were killed while they saved")
+        if counts[-1] - counts[0] >= max(3, rounds // 3):
             violated(
                 expected="killed writers leave nothing behind that grows",
-                seen=f"{first} files after {killed_first} killed writers and a good save, "
-                f"{last} files after {killed_last} killed writers and another",
+                seen=f"{counts[0]} files after the first writers were killed and a good save, "
+                f"{counts[-1]} after {killed} were and another",
                 cause="each save writes to a temporary file of a new name, and nobody removes "
                 "those of dead writers",
             )
@@ -189,7 +192,7 @@ def _kill_savers(bench: Bench, path: Path, number: int) -> int:
         Script(
             name=f"s{n}",
             operations=tuple(
-                save(KIND, number * 10_000 - 5_000 + i, f"{number}-{n}-{i}", 400_000)
+                save(KIND, number * _STEP - 5_000 + i, f"{number}-{n}-{i}", 400_000)
                 for i in range(1, 101)
             ),
             tell=True,
@@ -207,5 +210,10 @@ def _kill_savers(bench: Bench, path: Path, number: int) -> int:
     return sum(call.returned is None for call in history.of("save"))
 
 
-def _count_files(path: Path) -> int:
-    return sum(len(files) for _, _, files in os.walk(path))
+def _files_after_saves(location: Location, number: int) -> int:
+    """Save in peace, above all earlier numbers, and count the files of the location."""
+    snapshots = location.open().snapshots
+    for step in range(5):
+        snapshots.save(KIND, number * _STEP + step, b"saved in peace")
+    location.close()
+    return sum(len(files) for _, _, files in os.walk(location.path))
