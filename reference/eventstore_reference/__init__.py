@@ -1,6 +1,8 @@
-"""The reference implementation of every port."""
+"""The reference implementation of every port of `pytest_eventstore.ports`."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from eventstore_reference.archiving import archive
 from eventstore_reference.cutover import run_cutover
@@ -13,6 +15,9 @@ from eventstore_reference.snapshotting import SnapshotPolicy, Snapshotter
 from eventstore_reference.sqlite_counter import SqliteSeqCounter
 from eventstore_reference.wiring import open_ports
 
+if TYPE_CHECKING:
+    from eventstore_reference.traced import TracedEventStore
+
 __all__ = [
     "FileEventStore",
     "FileSnapshotStore",
@@ -20,6 +25,7 @@ __all__ = [
     "SnapshotPolicy",
     "Snapshotter",
     "SqliteSeqCounter",
+    "TracedEventStore",
     "archive",
     "open_memory",
     "open_ports",
@@ -27,3 +33,11 @@ __all__ = [
     "recover",
     "run_cutover",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TracedEventStore":  # the one that needs an extra
+        from eventstore_reference.traced import TracedEventStore
+
+        return TracedEventStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -93,16 +93,25 @@ class FileSnapshotStore:
         self._check_open()
         path = self._path(aggregate_type)
         try:
-            with open(path, "rb") as file:
-                header = _read_header(file, path)
-                state = file.read()
+            snapshot = self.load_file(path)
         except FileNotFoundError:
             return None
-        if header.aggregate_type != aggregate_type:
-            raise CorruptionError(f"{path} holds a snapshot of {header.aggregate_type!r}")
+        if snapshot.aggregate_type != aggregate_type:
+            raise CorruptionError(f"{path} holds a snapshot of {snapshot.aggregate_type!r}")
+        return snapshot
+
+    def load_file(self, path: str) -> Snapshot:
+        """Return the snapshot in a file, whatever the file's name.
+
+        Raises:
+            CorruptionError: the file is damaged.
+        """
+        with open(path, "rb") as file:
+            header = _read_header(file, path)
+            state = file.read()
         if len(state) != header.size or _digest(state) != header.blake2b:
             raise CorruptionError(f"{path}: the state is damaged")
-        return Snapshot(aggregate_type=aggregate_type, seq_nr=header.seq_nr, state=state)
+        return Snapshot(aggregate_type=header.aggregate_type, seq_nr=header.seq_nr, state=state)
 
     @property
     def folder(self) -> str:
@@ -111,17 +120,21 @@ class FileSnapshotStore:
 
     def aggregate_types(self) -> Iterator[str]:
         """Yield the aggregate types that have a snapshot with a readable header."""
+        for path in self.paths():
+            try:
+                with open(path, "rb") as file:
+                    yield _read_header(file, path).aggregate_type
+            except (CorruptionError, FileNotFoundError):
+                continue
+
+    def paths(self) -> list[str]:
+        """Return the files of all snapshots."""
         self._check_open()
-        if not os.path.isdir(self._layout.snapshots):
-            return
-        for name in sorted(os.listdir(self._layout.snapshots)):
-            if name.endswith(".json"):
-                path = os.path.join(self._layout.snapshots, name)
-                try:
-                    with open(path, "rb") as file:
-                        yield _read_header(file, path).aggregate_type
-                except (CorruptionError, FileNotFoundError):
-                    continue
+        try:
+            names = sorted(os.listdir(self._layout.snapshots))
+        except FileNotFoundError:
+            return []
+        return [os.path.join(self._layout.snapshots, n) for n in names if n.endswith(".json")]
 
     def remove(self, aggregate_type: str) -> None:
         """Remove the snapshot durably, so that a lower number may be saved."""
