@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from unicodedata import normalize
 
 from pytest_eventstore.lab.examples import PLAIN_TYPE, TEXT_FIELDS
 from pytest_eventstore.outcomes import violated
@@ -133,6 +134,8 @@ def json_difference(expected: object, seen: object, path: str) -> str | None:
         )
     if _same(expected, seen):
         return None
+    if _look_alike(expected, seen):
+        return f"{path}: {seen!a} instead of {expected!a}"
     return f"{path}: {show(seen)} instead of {show(expected)}"
 
 
@@ -229,6 +232,16 @@ def _same(expected: object, seen: object) -> bool:
     if isinstance(expected, float) and expected == 0.0:
         return seen == 0 and math.copysign(1, expected) == math.copysign(1, seen)
     return bool(expected == seen)
+
+
+def _look_alike(one: object, other: object) -> bool:
+    """Return whether two strings differ in nothing that a reader could see."""
+    return (
+        isinstance(one, str)
+        and isinstance(other, str)
+        and len(one) + len(other) < _LONG
+        and normalize("NFC", one) == normalize("NFC", other)
+    )
 
 
 def _dict_difference(expected: dict[Any, Any], seen: dict[Any, Any], path: str) -> str | None:

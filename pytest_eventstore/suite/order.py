@@ -44,7 +44,8 @@ class OrderTests:
 
         check([[(2, 0)], [(1, 0)]])
         check([[(5, 9), (5, 3)], [(5, 6), (5, 0)]])
-        check([[(10, 0), (9, 0), (100, 0), (MAX_SEQ_NR, 0), (2**53 + 1, 0), (2**53, 0)]])
+        check([[(10, 0), (9, 0)]])
+        check([[(100, 0), (MAX_SEQ_NR, 0), (2**53 + 1, 0), (2**53, 0)]])
         one = st.tuples(seq_nrs(), st.integers(-9, 9))
         batches = st.lists(st.lists(one, min_size=1, max_size=4), min_size=1, max_size=3)
         eventstore_lab.for_all(check, batches=batches, examples=12)
