@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from operator import sub
 
 from pytest_eventstore.lab.tracer.events import INTERRUPTED, PAUSE, Exit, Stop
@@ -13,7 +12,9 @@ from pytest_eventstore.lab.tracer.syscalls import LOCK_WAITS
 _TURN = 0.001
 _LOCK_TURNS = 2  # asleep in a lock for two turns running: it waits
 _INPUT_WAIT = 0.1  # asleep for input or a time for so long: it waits
-_POLLS = 3  # between sleeps it reads and writes the same, three times running: it waits
+_ROUNDS = 3  # turns without time passing, before the processes may sleep in earnest
+_POLLS = 5  # between sleeps it reads and writes the same, so many times running: it waits
+_POLLS_OF_ONE_WAITED_FOR = 200  # it may only be slow, and the other's patience is not endless
 
 
 class StuckError(Exception):
@@ -36,8 +37,8 @@ class Drive:
         self.calls: dict[int, list[Stop]] = {}
 
     def to_call(self, pid: int, number: int) -> Stop | None:
-        """Run a process to its numbered call; None if it ends or waits before that."""
-        return self._run(pid, number)
+        """Run a process, alone, to its numbered call; None if it is done before that."""
+        return self._run(pid, number=number, alone=True)
 
     def is_done(self, pid: int) -> bool:
         """Whether a process has ended, or rests after what it had to do."""
@@ -49,22 +50,26 @@ class Drive:
         With `patience` its sleeps take their time, and only after so many
         seconds in this turn is it taken to wait.
         """
-        self._run(pid, None, patience)
+        self._run(pid, patience=patience)
         return self.is_done(pid)
 
     def all_to_end(self, *pids: int) -> None:
         """Run processes in turns until all are done; at last let them sleep in earnest.
 
+        The last of them is the one that has been seen to wait for the others.
+
         Raises:
             StuckError: they wait for each other, or for something else.
         """
-        for _ in range(3):
+        for _ in range(_ROUNDS):
             for pid in pids:
+                others = [other for other in pids if other != pid and not self.is_done(other)]
+                waits = pid == pids[-1] and others
                 if not self.is_done(pid):
-                    self._run(pid, None)
+                    self._run(pid, polls=_POLLS if waits else _POLLS_OF_ONE_WAITED_FOR)
         for pid in pids:
             while not self.is_done(pid):
-                self._run(pid, None, patience=1.0)
+                self._run(pid, patience=1.0)
                 self._check_deadline()
 
     def wake(self, pid: int) -> None:
@@ -78,9 +83,18 @@ class Drive:
         for tid in [t for t, stop in self._standing.items() if stop.pid == pid]:
             del self._standing[tid]
 
-    def _run(self, pid: int, number: int | None, patience: float = 0.0) -> Stop | None:
+    def _run(
+        self,
+        pid: int,
+        *,
+        number: int = 0,
+        alone: bool = False,
+        patience: float = 0.0,
+        polls: int = _POLLS,
+    ) -> Stop | None:
+        """Run a process until it is done, or stands at its call, or waits unless it is alone."""
         self._release(pid, earnest=patience > 0)
-        cycle = _Cycle()
+        cycle = _Cycle(polls)
         began = quiet_since = time.monotonic()
         asleep = 0
         while not self.is_done(pid):
@@ -91,7 +105,7 @@ class Drive:
             elif event is None:
                 call = self._tracer.waiting(pid)
                 asleep = asleep + 1 if call in LOCK_WAITS else 0
-                if now - began > patience:
+                if not alone and now - began > patience:
                     if asleep >= _LOCK_TURNS:
                         # Where it stands it is not given the lock, to run beside the other.
                         self._standing |= {s.tid: s for s in self._tracer.interrupt(pid)}
@@ -105,7 +119,8 @@ class Drive:
             elif event.pid != pid:
                 self._standing[event.tid] = event
             elif event.sleeps:
-                if cycle.repeats(self._tracer.activity(pid)) and now - began >= patience:
+                repeats = not alone and cycle.repeats(self._tracer.activity(pid))
+                if repeats and now - began >= patience:
                     self._standing[event.tid] = event
                     return None
                 self._pass(event, earnest=patience > 0)
@@ -117,9 +132,9 @@ class Drive:
             self._check_deadline()
         return None
 
-    def _note(self, stop: Stop, number: int | None) -> bool:
+    def _note(self, stop: Stop, number: int) -> bool:
         self.calls.setdefault(stop.pid, []).append(stop)
-        if number is not None and stop.index == number:
+        if stop.index == number:
             self._standing[stop.tid] = stop
             return True
         return False
@@ -142,13 +157,17 @@ class Drive:
 
 
 class _Cycle:
-    """Whether a process does the same between its sleeps, again and again."""
+    """Whether a process does the same between its sleeps, so many times running."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: int) -> None:
+        self._times = times
         self._last: tuple[int, ...] = ()
-        self._past: deque[tuple[int, ...]] = deque(maxlen=_POLLS)
+        self._done: tuple[int, ...] = ()
+        self._count = 0
 
     def repeats(self, activity: tuple[int, ...]) -> bool:
-        self._past.append(tuple(map(sub, activity, self._last or activity)))
+        done = tuple(map(sub, activity, self._last or activity))
         self._last = activity
-        return len(self._past) == _POLLS and len(set(self._past)) == 1
+        self._count = self._count + 1 if done == self._done else 1
+        self._done = done
+        return self._count >= self._times

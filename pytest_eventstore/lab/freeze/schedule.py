@@ -24,7 +24,6 @@ from pytest_eventstore.targets import Factory
 CALLS = CHANGES | LOCKS | READS | SLEEPS | SOCKETS
 _MEMORY = Path("/dev/shm")  # noqa: S108 — a place for short-lived data, much faster than a disk
 _PREPARATION = 30.0
-_LIMIT = 20.0
 
 
 class CrashedError(Exception):
@@ -72,10 +71,10 @@ class Outcome:
         )
 
 
-def play(duel: Duel, factory: Factory, point: int, *, bound: float = 10.0) -> Outcome:
+def play(duel: Duel, factory: Factory, point: int, *, limit: float) -> Outcome:
     """Play one schedule on a fresh location; with point 0, A and then B, undisturbed.
 
-    Where A is killed, B is given up when it has been blocked for `bound` seconds.
+    After `limit` seconds it is given up.
 
     Raises:
         NotOfferedError: the adapter lacks a port that the duel needs.
@@ -85,7 +84,6 @@ def play(duel: Duel, factory: Factory, point: int, *, bound: float = 10.0) -> Ou
     with closing(Ledger()) as ledger, fresh_location(factory, base=base) as location:
         cast = Cast(duel, factory, location.path, ledger)
         with Tracer(location.path, CALLS, sockets=True, only=_matters) as tracer:
-            limit = _LIMIT if duel.fate == "held" else bound + 2.0
             race = _Race(duel, cast, tracer, Drive(tracer, limit=limit))
             race.run(point)
         history = History(ledger.calls())

@@ -16,6 +16,7 @@ from pytest_eventstore.lab.tracer.syscalls import CHANGES, LOCKS, READS, SOCKETS
 from pytest_eventstore.targets import Factory, TargetReference
 
 _TRIES = 3
+_SLACK = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Assignment:
         seed: What the sample is drawn with.
         point: The one point to play, 0 for the undisturbed run, or None for a sweep.
         bound: Seconds that a killed process may block the other.
+        limit: Seconds that a schedule may take in which none is killed.
     """
 
     target: TargetReference
@@ -37,6 +39,7 @@ class Assignment:
     seed: str
     point: int | None = None
     bound: float = 10.0
+    limit: float = 20.0
 
 
 @dataclass(kw_only=True)
@@ -84,7 +87,7 @@ def sweep(task: Assignment) -> Sweep:
 
 
 def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
-    undisturbed = play(task.duel, factory, 0)
+    undisturbed = play(task.duel, factory, 0, limit=task.limit)
     found.points = len(undisturbed.calls)
     found.stuck = undisturbed.stuck or _failure(undisturbed)
     if not undisturbed.verdict:
@@ -113,8 +116,9 @@ def _play_as_recorded(
     task: Assignment, factory: Factory, point: int, recorded: tuple[str, ...], found: Sweep
 ) -> Outcome:
     """Play a schedule; again if A took another way than in the undisturbed run."""
+    limit = task.limit if task.duel.fate == "held" else task.bound + _SLACK
     for _ in range(_TRIES):
-        outcome = play(task.duel, factory, point, bound=task.bound)
+        outcome = play(task.duel, factory, point, limit=limit)
         as_recorded = outcome.fired and outcome.calls == recorded[:point]
         if as_recorded or not outcome.verdict or outcome.stuck:
             return outcome
