@@ -18,11 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import mutants.frozen
-import mutants.races
 from mutants.registry import MUTANTS, Mutant
 from mutants.runner import run_test, suite_tests
-
 from pytest_eventstore.suite.races_appends import RacingAppendTests
 from pytest_eventstore.suite.races_frozen import FrozenRaceTests
 from pytest_eventstore.suite.races_numbers import RacingAllocatorTests

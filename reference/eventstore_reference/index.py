@@ -18,7 +18,7 @@ from eventstore_reference.lines import Line
 from eventstore_reference.sqlite_file import SqliteFile
 from pytest_eventstore.ports import SYSTEM_CUTOVER, instant
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, inode INTEGER NOT NULL, marked INTEGER NOT NULL);
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS events (
     position INTEGER PRIMARY KEY, file INTEGER NOT NULL, start INTEGER NOT NULL,
     length INTEGER NOT NULL, crc INTEGER NOT NULL, number INTEGER NOT NULL,
     moment INTEGER NOT NULL, id_hash INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS by_number ON events (number, moment) WHERE number > 0;
+CREATE INDEX IF NOT EXISTS by_number ON events (number, moment);
 CREATE INDEX IF NOT EXISTS by_id ON events (id_hash);
 CREATE TABLE IF NOT EXISTS passed_over (
     file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
@@ -219,7 +219,7 @@ class Index:
     def places_after(self, number: int) -> list[Place]:
         """Return the numbered events above a number, by number, then by time."""
         rows = self._db.execute(
-            f"SELECT {_PLACE} FROM events WHERE number > 0 AND number > ?"  # noqa: S608
+            f"SELECT {_PLACE} FROM events WHERE number > ?"  # noqa: S608
             " ORDER BY number, moment, position",
             (number,),
         )
@@ -259,7 +259,7 @@ class Index:
             through,
         )
         last = self._one(
-            "SELECT max(position) FROM events WHERE number > 0 AND number <= ?"  # noqa: S608
+            "SELECT max(position) FROM events WHERE number BETWEEN 1 AND ?"  # noqa: S608
             f" AND position < ? AND {among}",
             through,
             above or _NO_POSITION,
