@@ -92,7 +92,7 @@ class AllocatorTests:
             with story(eventstore_lab) as told:
                 _Counter(told, about="alloc", cause=cause).run(calls)
 
-        eventstore_lab.for_all(check, calls=steps("alloc", "alloc", "reopen"), examples=15)
+        eventstore_lab.for_all(check, calls=steps("alloc", "alloc", "reopen"), examples=10)
 
     def test_seq_04_initialize_at_moves_forward_only(self, eventstore_lab: Bench) -> None:
         cause = "initialize_at assigns instead of taking the higher number"
@@ -108,7 +108,7 @@ class AllocatorTests:
                 _Counter(told, about="initialize_at", cause=cause).run([*calls, ("alloc", 0)])
 
         eventstore_lab.for_all(
-            check, calls=steps("initialize_at", "initialize_at", "alloc", "reopen"), examples=20
+            check, calls=steps("initialize_at", "initialize_at", "alloc", "reopen"), examples=12
         )
 
     def test_seq_05_exact_past_the_edges_of_machine_types(self, eventstore_lab: Bench) -> None:
@@ -144,4 +144,4 @@ class AllocatorTests:
             with story(eventstore_lab) as told:
                 _Counter(told, about="latest", cause=cause).run(calls)
 
-        eventstore_lab.for_all(check, calls=steps("latest_seq_nr", "alloc", "reopen"), examples=15)
+        eventstore_lab.for_all(check, calls=steps("latest_seq_nr", "alloc", "reopen"), examples=10)

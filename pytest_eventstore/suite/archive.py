@@ -65,7 +65,7 @@ class ArchiveTests:
             return machines[-1]
 
         try:
-            eventstore_lab.run_model(machine, examples=12, steps=12)
+            eventstore_lab.run_model(machine, examples=8, steps=12)
         except Exception as error:
             diary = machines[-1].story.diary  # the last run is the shortest that fails
             if error is not diary.raised:

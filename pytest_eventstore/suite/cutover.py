@@ -51,7 +51,7 @@ class CutoverTests:
                     _expect_later_run(told, later)
                 _expect_later_run(told, told.reopen("C"))
 
-        eventstore_lab.for_all(check, numbers=LOCAL_NUMBERS, examples=12)
+        eventstore_lab.for_all(check, numbers=LOCAL_NUMBERS, examples=8)
 
     def test_cut_04_numbers_as_high_as_can_be_stay_out(self, eventstore_lab: Bench) -> None:
         with story(eventstore_lab) as told:
@@ -62,7 +62,7 @@ class CutoverTests:
             with story(eventstore_lab) as told:
                 _expect_legacy_stays_out(told, _legacy(numbers))
 
-        eventstore_lab.for_all(check, numbers=LOCAL_NUMBERS, examples=12)
+        eventstore_lab.for_all(check, numbers=LOCAL_NUMBERS, examples=8)
 
     def test_cut_05_legacy_events_stay_the_same(self, eventstore_lab: Bench) -> None:
         def check(legacy: list[Event]) -> None:
@@ -73,7 +73,7 @@ class CutoverTests:
                 for reader in now_and_reopened(told, handle):
                     _expect_all(told, reader, legacy, "the cutover rewrites what was stored")
 
-        eventstore_lab.for_all(check, legacy=batches(events()), examples=12)
+        eventstore_lab.for_all(check, legacy=batches(events()), examples=8)
 
     def test_cut_05_legacy_files_keep_their_bytes(self, eventstore_lab: Bench) -> None:
         legacy = [make_event(n * 50_000, seq_nr=n % 3) for n in range(6)]
@@ -113,7 +113,7 @@ class CutoverTests:
             check,
             number=seq_nrs(min_value=0),
             name=st.sampled_from([KIND, "another.state"]),
-            examples=10,
+            examples=8,
         )
 
 

@@ -45,7 +45,7 @@ class ModelTests:
             return machines[-1]
 
         try:
-            eventstore_lab.run_model(machine, examples=15, steps=18)
+            eventstore_lab.run_model(machine, examples=10, steps=18)
         except Exception as error:
             diary = machines[-1].story.diary  # the last run is the shortest that fails
             if error is not diary.raised:

@@ -66,7 +66,7 @@ class RecorderTests:
                     _expect_chain(told, reader, "s", [event.id for event in given])
                     _expect_stamps(told, reader, given)
 
-        eventstore_lab.for_all(check, given=EVENTS, examples=15)
+        eventstore_lab.for_all(check, given=EVENTS, examples=10)
 
     def test_rec_02_goes_on_after_reopening(self, eventstore_lab: Bench) -> None:
         with story(eventstore_lab) as told:
@@ -101,7 +101,7 @@ class RecorderTests:
                 for session, ids in sessions.recorded.items():
                     _expect_chain(told, told.open(), session, ids, cause=FROM_MEMORY)
 
-        eventstore_lab.for_all(check, turns=TURNS, examples=15)
+        eventstore_lab.for_all(check, turns=TURNS, examples=10)
 
     def test_rec_03_a_refused_event_leaves_the_chain(self, eventstore_lab: Bench) -> None:
         with story(eventstore_lab) as told:
@@ -157,7 +157,7 @@ class RecorderTests:
                     )
 
         causes = st.lists(st.sampled_from(["", "command-7", "e0"]), min_size=1, max_size=5)
-        eventstore_lab.for_all(check, causes=causes, examples=12)
+        eventstore_lab.for_all(check, causes=causes, examples=8)
 
     def test_rec_06_the_stored_event_is_returned(self, eventstore_lab: Bench) -> None:
         def check(given: list[Event]) -> None:
@@ -168,7 +168,7 @@ class RecorderTests:
                 for event in returned:
                     _expect_same(told, event, stored)
 
-        eventstore_lab.for_all(check, given=EVENTS, examples=12)
+        eventstore_lab.for_all(check, given=EVENTS, examples=8)
 
     def test_rec_06_the_callers_event_is_not_changed(self, eventstore_lab: Bench) -> None:
         def check(given: list[Event]) -> None:
@@ -184,7 +184,7 @@ class RecorderTests:
                             cause="the recorder writes into the event or its data",
                         )
 
-        eventstore_lab.for_all(check, given=EVENTS, examples=12)
+        eventstore_lab.for_all(check, given=EVENTS, examples=8)
 
 
 class _Sessions:

@@ -55,7 +55,7 @@ class SnapshotTests:
                 saves.check("kind", cause=NOT_OPAQUE)
 
         eventstore_lab.for_all(
-            check, state=st.binary(max_size=200), number=seq_nrs(min_value=0), examples=20
+            check, state=st.binary(max_size=200), number=seq_nrs(min_value=0), examples=12
         )
 
     def test_snp_01_numbers_of_every_size_are_exact(self, eventstore_lab: Bench) -> None:
@@ -123,7 +123,7 @@ class SnapshotTests:
                     saves.check("kind", cause=OVERWRITES)
 
         numbers = st.lists(st.integers(0, 120), min_size=2, max_size=8)
-        eventstore_lab.for_all(check, numbers=numbers, examples=20)
+        eventstore_lab.for_all(check, numbers=numbers, examples=12)
 
     def test_snp_04_similar_names_are_isolated(self, eventstore_lab: Bench) -> None:
         names = ("a", "b", "a.b", "a-b", "a_b", "a b", "ab", "a.b.c", "amadeus.state", "amadeus")
@@ -151,7 +151,7 @@ class SnapshotTests:
             max_size=6,
             unique_by=lambda call: call[0].casefold(),
         )
-        eventstore_lab.for_all(check, calls=calls, examples=15)
+        eventstore_lab.for_all(check, calls=calls, examples=10)
 
     def test_snp_07_snapshot_and_rest_equal_full_replay(self, eventstore_lab: Bench) -> None:
         def check(numbers: list[int], at: int, later: int) -> None:
@@ -172,7 +172,7 @@ class SnapshotTests:
             numbers=ascending_seq_nrs(),
             at=st.integers(0, 8),
             later=st.integers(0, 4),
-            examples=25,
+            examples=15,
         )
 
 
