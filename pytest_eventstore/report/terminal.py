@@ -25,7 +25,7 @@ from pytest_eventstore.report.model import (
     Verdict,
 )
 
-_HISTORY_LINES = 12
+_HISTORY_LINES = 60
 _INDENT = "    "
 _COLOURS = {
     Verdict.CONFORMANT: "green",
