@@ -54,10 +54,8 @@ def measure(events: int) -> None:
             rounds.append(json.loads(subprocess.check_output(command)))
         for name in rounds[0]:
             seconds = [one[name] for one in rounds]
-            spread = (max(seconds) - min(seconds)) / 2
-            print(
-                f"          {name:<20} {statistics.median(seconds) * 1e3:8.2f} ms ± {spread * 1e3:.2f}"
-            )
+            middle, spread = statistics.median(seconds), (max(seconds) - min(seconds)) / 2
+            print(f"          {name:<20} {middle * 1e3:8.2f} ms ± {spread * 1e3:.2f}")
 
 
 if __name__ == "__main__":
