@@ -12,9 +12,10 @@ from pytest_eventstore.lab.tracer.syscalls import LOCK_WAITS
 _TURN = 0.001
 _LOCK_TURNS = 2  # asleep in a lock for two turns running: it waits
 _INPUT_WAIT = 0.1  # asleep for input or a time for so long: it waits
-_ROUNDS = 3  # turns without time passing, before the processes may sleep in earnest
-_POLLS = 5  # between sleeps it reads and writes the same, so many times running: it waits
-_POLLS_OF_ONE_WAITED_FOR = 200  # it may only be slow, and the other's patience is not endless
+_POLLS = 5  # it reads and writes the same between its sleeps, so many times running: it waits
+_POLLS_AMONG_TWO = 200  # one of two that seem to wait is only slow, and must not run into a timeout
+_TURNS_WITHOUT_TIME = 3
+_EARNEST = 0.2  # seconds of a turn in which sleeps take their time
 
 
 class StuckError(Exception):
@@ -56,21 +57,17 @@ class Drive:
     def all_to_end(self, *pids: int) -> None:
         """Run processes in turns until all are done; at last let them sleep in earnest.
 
-        The last of them is the one that has been seen to wait for the others.
+        The first of them is the one that the others have been seen to wait for.
 
         Raises:
             StuckError: they wait for each other, or for something else.
         """
-        for _ in range(_ROUNDS):
-            for pid in pids:
-                others = [other for other in pids if other != pid and not self.is_done(other)]
-                waits = pid == pids[-1] and others
-                if not self.is_done(pid):
-                    self._run(pid, polls=_POLLS if waits else _POLLS_OF_ONE_WAITED_FOR)
-        for pid in pids:
-            while not self.is_done(pid):
-                self._run(pid, patience=1.0)
-                self._check_deadline()
+        turns = [0.0] * _TURNS_WITHOUT_TIME
+        while waiting := [pid for pid in pids if not self.is_done(pid)]:
+            patience = turns.pop() if turns else _EARNEST
+            for pid in waiting:
+                self._run(pid, polls=_POLLS_AMONG_TWO, patience=patience)
+            self._check_deadline()
 
     def wake(self, pid: int) -> None:
         """Let a process that rests go on, and run it to its end."""
