@@ -100,6 +100,11 @@ def legacy_events_are_left_out_of_a_full_replay(location: Path) -> Ports:
     return _recovering(location, faulty)
 
 
+@mutant(fails="CUT-07", message="it lacks old-1", tier="c")
+def states_taken_amid_the_cutover_lack_legacy_events(location: Path) -> Ports:
+    return legacy_events_are_left_out_of_a_full_replay(location)
+
+
 @mutant(fails="SNP-08", message="looks like being up to date")
 def a_snapshot_ahead_is_taken(location: Path) -> Ports:
     return _recovering(
@@ -108,7 +113,7 @@ def a_snapshot_ahead_is_taken(location: Path) -> Ports:
 
 
 @mutant(
-    fails="SNP-07", companions=("REC-04",), message="below which an event could still", tier="c"
+    fails="SNP-07", companions=("CUT-07",), message="below which an event could still", tier="c"
 )
 def snapshots_with_a_hole_below_them(location: Path) -> Ports:
     """Number and append are two steps, so a higher number may come first."""

@@ -23,7 +23,7 @@ from pytest_eventstore.requirements import load_requirements
 from pytest_eventstore.targets import Factory
 
 PARTS = ("SEQ", "SNP", "CUT", "REC", "ARC", "LAT-03", "LAT-04")
-BY_TIER = {"u": PARTS, "c": ("SNP-07", "ARC-02"), "f": ("SNP-09",), "p": ("PER",)}
+BY_TIER = {"u": PARTS, "c": ("SNP-07", "ARC-02", "CUT-07"), "f": ("SNP-09",), "p": ("PER",)}
 MODULES = (
     mutants.allocator,
     mutants.snapshots,
