@@ -15,7 +15,8 @@ from typing import Literal, TypeAlias
 
 from pytest_eventstore.lab.faults.deposit import IDS, SNAPSHOT_AT, Deposit, make
 from pytest_eventstore.lab.faults.images import Image
-from pytest_eventstore.lab.faults.inspecting import Inspection, Judge, inspect_isolated
+from pytest_eventstore.lab.faults.inspecting import Inspection, Judge, inspect_all
+from pytest_eventstore.lab.faults.judging import Problem
 from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.staging import Source, StageError, factory_of, keep, scratch
 from pytest_eventstore.lab.handles import fresh_location
@@ -27,6 +28,7 @@ Kind: TypeAlias = Literal["flip", "blank", "cut", "double", "gone"]
 KINDS: tuple[Kind, ...] = ("flip", "blank", "cut", "double")
 
 _BLANK = 512
+_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -130,37 +132,61 @@ def _sweep(factory: Factory, path: Path, name: str, settings: Settings, report: 
     if recovers and not deposit.recovers:
         report.not_offered = "no recovery"
         return
-    judge = Judge(name, deposit)
     start = deposit.image
     if name == "archive":
         for file in deposit.snapshot_files - deposit.log_files:
             start = start.with_file(file, None)
-
-    def look(image: Image) -> Inspection:
-        image.put(path)
-        return inspect_isolated(factory, path, recover=recovers)
-
-    whole = look(start)
-    if whole.error or any(load.error for load in whole.loads) or judge(whole, None):
-        raise StageError(f"an undamaged store does not read right: {whole!r:.300}")
-    if name == "log":
-        # What can be taken away without a loss is made from the log, and not the log.
-        judge.derived = frozenset(
-            file for file in files if judge.is_whole(look(start.with_file(file, None)))
-        )
-    for count, damage in enumerate(_trials(name, deposit, sorted(files), settings), 1):
-        if count % 50 == 1:
-            say(f"{name}: damage {count}")
-        image = start.with_file(damage.file, damage.apply(start.files[damage.file]))
+    trials = list(_trials(name, deposit, sorted(files), settings))
+    bench = _Bench(factory, path, recovers, Judge(name, deposit))
+    bench.check(start, sorted(files) if name == "log" else ())
+    for begin in range(0, len(trials), _AT_ONCE):
+        say(f"{name}: damage {begin + 1} of {len(trials)}")
+        some = trials[begin : begin + _AT_ONCE]
+        images = [start.with_file(d.file, d.apply(start.files[d.file])) for d in some]
+        report.figures["damages"] += len(some)
         if settings.only:
-            report.kept = str(keep(image))
-        found = look(image)
-        report.figures["damages"] += 1
-        if problem := judge(found, damage):
+            report.kept = str(keep(images[0]))
+        for damage, image, problem in bench.problems(some, images):
             token = f"damage:{name}:{damage.token(deposit)}"
-            report.add(
-                [problem], settings, token, _history(name, damage), {"files": image.describe()}
-            )
+            disk = {"files": image.describe()}
+            report.add([problem], settings, token, _history(name, damage), disk)
+        if report.hangs:
+            break
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where damaged images are put, read and judged."""
+
+    factory: Factory
+    path: Path
+    recovers: bool
+    judge: Judge
+
+    def look(self, image: Image) -> Inspection:
+        (found,) = inspect_all(self.factory, self.path, [image], recover=self.recovers)
+        return found
+
+    def check(self, start: Image, log_files: Sequence[str]) -> None:
+        """See that all is well without damage, and which files are made from others."""
+        whole = self.look(start)
+        if whole.error or any(load.error for load in whole.loads) or self.judge(whole, None):
+            raise StageError(f"an undamaged store does not read right: {whole!r:.300}")
+        # What can be taken away without a loss is made from the log, and not the log.
+        self.judge.derived = frozenset(
+            file
+            for file in log_files
+            if self.judge.is_whole(self.look(start.with_file(file, None)))
+        )
+
+    def problems(
+        self, damages: Sequence[Damage], images: Sequence[Image]
+    ) -> Iterator[tuple[Damage, Image, Problem]]:
+        seen = inspect_all(self.factory, self.path, images, recover=self.recovers)
+        for damage, image, found in list(zip(damages, images, seen, strict=True)):
+            # What looks wrong is looked at again, by a process that has seen nothing else.
+            if self.judge(found, damage) and (problem := self.judge(self.look(image), damage)):
+                yield damage, image, problem
 
 
 def _trials(

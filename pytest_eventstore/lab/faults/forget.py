@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pytest_eventstore.lab.faults.disks import MODELS, Model, State, build, state, states_at
 from pytest_eventstore.lab.faults.images import Image
-from pytest_eventstore.lab.faults.judging import judge
-from pytest_eventstore.lab.faults.observing import Observation
+from pytest_eventstore.lab.faults.jury import Jury, Trial
 from pytest_eventstore.lab.faults.oplog import DATA_OPS, NAME_OPS, Log, Mark, Sync
 from pytest_eventstore.lab.faults.rehearsal import Rehearsal, progress_at, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.tracer import report as say
 
 
@@ -66,24 +66,18 @@ def explore(
     final = rehearsal.run.progress
     if settings.only:
         disks: Sequence[Disk] = [_replayed(rehearsal.log, final, settings.only)]
-        report.kept = str(keep(disks[0].image))
     else:
         disks = draw(list(disks_of(rehearsal.log, final, settings, since)), settings)
-    seen: dict[bytes, Observation] = {}
+    jury = Jury(stage, settings, report)
     for count, disk in enumerate(disks, 1):
         say(f"{stage.scenario.name}: disk state {count} of {len(disks)}")
         report.figures["disk states"] += 1
-        if disk.image.digest not in seen:
-            disk.image.put(stage.path)
-            seen[disk.image.digest] = stage.observe()
-        problems = judge(stage.tried(disk.progress), seen[disk.image.digest])
-        if any(settings.wants(p) for p in problems):
-            told = _story(stage, rehearsal.log, disk)
-            state = disk.state
-            token = f"{stage.scenario.name}:{note}{state.point}:{state.model}:{state.number}"
-            report.add(problems, settings, f"{verb}:{token}", *told)
-            if report.hangs:
-                break
+        state = disk.state
+        token = f"{stage.scenario.name}:{note}{state.point}:{state.model}:{state.number}"
+        tell = partial(_story, stage, rehearsal.log, disk)
+        if not jury.take(Trial(f"{verb}:{token}", disk.image, disk.progress, tell, rebooted=True)):
+            break
+    jury.close()
 
 
 def disks_of(log: Log, final: Progress, settings: Settings, since: int = 0) -> Iterator[Disk]:

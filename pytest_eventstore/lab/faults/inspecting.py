@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_eventstore.lab import operations as op
 from pytest_eventstore.lab.faults.deposit import EVENTS, IDS, SNAPSHOT_AT, STATE, Deposit
-from pytest_eventstore.lab.faults.isolated import (
-    ChildDiedError,
-    ChildError,
-    ChildHungError,
-    call_isolated,
-)
+from pytest_eventstore.lab.faults.images import Image
+from pytest_eventstore.lab.faults.isolated import map_isolated
 from pytest_eventstore.lab.faults.judging import Problem
 from pytest_eventstore.lab.faults.scenarios import KIND, brief
 from pytest_eventstore.lab.handles import open_handle
@@ -90,19 +86,21 @@ def _load(name: str, load: Callable[[], LoadResult]) -> Load:
     return Load(name, tuple(result.events), result.corrupt_line_count)
 
 
-def inspect_isolated(factory: Factory, path: Path, *, recover: bool) -> Inspection:
-    """Open and read a deposit in a process of its own."""
+def inspect_all(
+    factory: Factory, path: Path, images: Sequence[Image], *, recover: bool
+) -> Iterator[Inspection]:
+    """Put images and read each, all in one process as long as it lives."""
 
-    def run() -> Inspection:
+    def look(image: Image) -> Inspection:
+        image.put(path)
         return inspect(factory, path, recover=recover)
 
-    try:
-        found: Inspection = call_isolated(run)
-    except (ChildError, ChildDiedError) as error:
-        return Inspection(error=str(error))
-    except ChildHungError as error:
-        return Inspection(error=f"hangs: {error}")
-    return found
+    for answer in map_isolated(look, images):
+        if answer.kind == "returned":
+            yield answer.value
+        else:
+            hangs = "hangs: " if answer.kind == "hung" else ""
+            yield Inspection(error=f"{hangs}{answer.value}")
 
 
 class Judge:
@@ -126,7 +124,7 @@ class Judge:
     def __call__(self, found: Inspection, damage: Damage | None) -> Problem | None:
         """Return the first thing that is wrong, if anything is."""
         if found.error.startswith("hangs"):
-            return Problem("opens", "reading what is damaged ends", found.error)
+            return Problem("opens", "reading what is damaged ends", found.error, hangs=True)
         if found.error:
             return None  # raised: nothing wrong was returned
         if self._name == "snapshot":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import select
 import signal
+import struct
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pytest_eventstore.outcomes import NotOffered
 
 HAS_FORK = hasattr(os, "fork")
+
+_HEADER = struct.Struct("I")
 
 
 class ChildError(Exception):
@@ -28,73 +33,111 @@ class ChildHungError(Exception):
     """The child gave no answer in time and was killed."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What became of one call; the value is its result, or the words of what went wrong."""
+
+    kind: Literal["returned", "raised", "not offered", "died", "hung"]
+    value: Any
+
+    def result(self) -> Any:
+        """Return the result, or raise what the kind says."""
+        if self.kind == "returned":
+            return self.value
+        if self.kind == "not offered":
+            raise NotOffered(self.value)
+        errors = {"raised": ChildError, "died": ChildDiedError, "hung": ChildHungError}
+        raise errors[self.kind](self.value)
+
+
 def call_isolated(function: Callable[..., Any], *args: Any, timeout: float = 30.0) -> Any:
     """Return what the function returns, called in a forked child.
 
     Raises `ChildError`, `ChildDiedError`, `ChildHungError`, or `NotOffered` as the
     function did. Where there is no fork it is called right here.
     """
+    (answer,) = map_isolated(lambda a: function(*a), [args], timeout=timeout)
+    return answer.result()
+
+
+def map_isolated(
+    function: Callable[[Any], Any], items: Sequence[Any], *, timeout: float = 30.0
+) -> Iterator[Answer]:
+    """Yield an answer for each item, all from one child as long as it lives.
+
+    A child that dies or hangs is replaced for the items that are left. A fork
+    costs more than opening a small store, so that many items share one.
+    """
     if not HAS_FORK:
+        yield from (_answer(function, item) for item in items)
+        return
+    done = 0
+    while done < len(items):
+        reader, pid = _start(function, items[done:])
+        ended = False
         try:
-            return function(*args)
-        except NotOffered:
-            raise
-        except Exception as error:
-            raise ChildError(f"{type(error).__name__}: {error}") from error
+            for answer in _answers(reader, timeout):
+                yield answer
+                done += 1
+                ended = answer.kind == "hung"
+        finally:
+            os.close(reader)
+            with contextlib.suppress(ProcessLookupError):
+                if ended or done < len(items):
+                    os.kill(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+        if done < len(items) and not ended:
+            yield Answer("died", f"ended with status {os.waitstatus_to_exitcode(status)}")
+            done += 1
+
+
+def _start(function: Callable[[Any], Any], items: Sequence[Any]) -> tuple[int, int]:
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         # The child calls nothing that another thread could have left locked.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
-        os.close(reader)
-        _child(writer, function, args)
-    os.close(writer)
-    raw: bytes | None = None
-    try:
-        raw = _read(reader, time.monotonic() + timeout)
-    finally:
-        os.close(reader)
-        if raw is None:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    if raw is None:
-        raise ChildHungError(f"no answer within {timeout:g} s")
-    if not raw:
-        raise ChildDiedError(f"ended with status {os.waitstatus_to_exitcode(status)}")
-    kind, value = pickle.loads(raw)  # noqa: S301  # our own child wrote it
-    if kind == "returned":
-        return value
-    if kind == "not offered":
-        raise NotOffered(value)
-    raise ChildError(value)
-
-
-def _child(writer: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    code = 1
-    try:
         try:
-            answer = ("returned", function(*args))
-        except NotOffered as missing:
-            answer = ("not offered", str(missing))
-        except BaseException as error:  # nothing may get past the fork
-            answer = ("raised", f"{type(error).__name__}: {error}")
-        rest = memoryview(pickle.dumps(answer))
-        while rest:
-            rest = rest[os.write(writer, rest) :]
-        code = 0
-    finally:
-        os._exit(code)
+            os.close(reader)
+            for item in items:
+                data = pickle.dumps(_answer(function, item))
+                rest = memoryview(_HEADER.pack(len(data)) + data)
+                while rest:
+                    rest = rest[os.write(writer, rest) :]
+        finally:
+            os._exit(0)
+    os.close(writer)
+    return reader, pid
 
 
-def _read(reader: int, until: float) -> bytes | None:
-    """Read to the end; None when the time is over."""
-    chunks: list[bytes] = []
+def _answer(function: Callable[[Any], Any], item: Any) -> Answer:
+    try:
+        return Answer("returned", function(item))
+    except NotOffered as missing:
+        return Answer("not offered", str(missing))
+    except BaseException as error:  # nothing may get past the fork
+        return Answer("raised", f"{type(error).__name__}: {error}")
+
+
+def _answers(reader: int, timeout: float) -> Iterator[Answer]:
+    """Yield what a child answers, until it ends or hangs."""
+    raw = b""
+    until = time.monotonic() + timeout
     while True:
         ready, _, _ = select.select([reader], [], [], max(0.0, until - time.monotonic()))
         if not ready:
-            return None
+            yield Answer("hung", f"no answer within {timeout:g} s")
+            return
         chunk = os.read(reader, 1 << 16)
         if not chunk:
-            return b"".join(chunks)
-        chunks.append(chunk)
+            return
+        raw += chunk
+        while len(raw) >= _HEADER.size:
+            (size,) = _HEADER.unpack_from(raw)
+            end = _HEADER.size + size
+            if len(raw) < end:
+                break
+            yield pickle.loads(raw[_HEADER.size : end])  # noqa: S301  # our own child wrote it
+            raw = raw[end:]
+            until = time.monotonic() + timeout

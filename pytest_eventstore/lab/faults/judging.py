@@ -157,7 +157,17 @@ def _say(snapshot: SeenSnapshot | None) -> str:
     return f"snapshot {snapshot.label!r} of number {snapshot.seq_nr}"
 
 
+def _numbered(past: Sequence[Tried]) -> Sequence[Tried]:
+    """The steps whose numbers count: what comes before a cutover is legacy after it."""
+    cutovers = [n for n, tried in enumerate(past) if tried.operation.name == "cutover"]
+    if not cutovers:
+        return past
+    done = [n for n in cutovers if past[n].phase == "done"]
+    return past[done[-1] + 1 :] if done else ()
+
+
 def _numbers(past: Sequence[Tried], found: Observation) -> Iterator[Problem]:
+    past = _numbered(past)
     handed: dict[int, str] = {}
     recorded = {d.id for t in past if t.operation.name == "record" for d in drafts_of(t)}
     for event in found.before.events:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import Problem
+from pytest_eventstore.lab.faults.jury import Jury, Trial
 from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.faults.traced import Traced, is_change, run_traced
 from pytest_eventstore.lab.tracer import Exit, Stop, Tracer
 from pytest_eventstore.lab.tracer import report as say
@@ -45,13 +46,18 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
         if not points:
             report.not_offered = "it makes no system call that changes something on its location"
             return
-        seen: dict[object, list[Problem]] = {}
         wanted = [int(settings.only)] if settings.only else settings.chosen(points)
+        jury = Jury(stage, settings, report)
         for point in wanted:
             say(f"{name}: kill point {point} of {points[-1]}")
-            _try(stage, rehearsal, point, settings, report, seen)
-            if report.hangs:
+            run = killed_at(stage, rehearsal, point, report)
+            if run is None:
+                continue
+            report.figures["kill points"] += 1
+            cut = f"killed before call {point}" if run.ended is not None else "done"
+            if not jury.take(trial(stage, run, f"kill:{name}:{point}", cut)):
                 break
+        jury.close()
 
     return run_sweep(source, SCENARIOS[name], body, files=False)
 
@@ -62,34 +68,25 @@ def kill_points(rehearsal: Rehearsal) -> list[int]:
     return [*points, len(rehearsal.run.stops) + 1] if points else []
 
 
-def _try(
-    stage: Stage,
-    rehearsal: Rehearsal,
-    point: int,
-    settings: Settings,
-    report: Report,
-    seen: dict[object, list[Problem]],
-) -> None:
-    run = killed_at(stage, rehearsal, point, report)
-    if run is None:
-        return
-    report.figures["kill points"] += 1
+def trial(
+    stage: Stage, run: Traced, token: str, cut: str, problems: list[Problem] | None = None
+) -> Trial:
+    """Return what a run has left, ready to be judged."""
     image = Image.of(stage.path)
-    if settings.only:
-        report.kept = str(keep(image))
-    # Syncs change nothing that a kill leaves: the same disk after the same steps is judged once.
-    key = (image.digest, tuple((t.phase, repr(t.result)) for t in run.progress.steps))
-    if key not in seen or not stage.in_files:
-        seen[key] = stage.judge(run.progress)
-    if seen[key]:
-        token = f"kill:{stage.scenario.name}:{point}"
-        past = stage.tried(run.progress)
-        cut = f"killed before call {point}" if run.ended is not None else "done"
-        history = story(run.script, cut, past, image)
-        report.add(seen[key], settings, token, history, {"files": image.describe()})
+    past = stage.tried(run.progress)
+    return Trial(
+        token,
+        image if stage.in_files else None,
+        run.progress,
+        lambda: (story(run.script, cut, past, image), {"files": image.describe()}),
+        problems or [],
+        None if stage.in_files else stage.observe(),
+    )
 
 
-def killed_at(stage: Stage, rehearsal: Rehearsal, point: int, report: Report) -> Traced | None:
+def killed_at(
+    stage: Stage, rehearsal: Rehearsal, point: int, report: Report, *, strict: bool = True
+) -> Traced | None:
     """Run up to a point and kill there; None, and a doubt, if it could not be done."""
     wanted = rehearsal.run.stops[point - 1] if point <= len(rehearsal.run.stops) else None
     why = ""
@@ -97,6 +94,8 @@ def killed_at(stage: Stage, rehearsal: Rehearsal, point: int, report: Report) ->
         stage.reset()
         killer = Killer(point)
         run = run_traced(stage.factory, stage.path, stage.scenario.act, killer)
+        if not strict and run.ended is not None:
+            return run
         if wanted is None:
             if run.ended is not None and run.ended.clean and killer.at is None:
                 return run

@@ -20,9 +20,12 @@ from typing import Any
 
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.isolated import HAS_FORK
-from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.jury import Jury, Trial
+from pytest_eventstore.lab.faults.kill import trial
+from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress, perform
-from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, factory_of, keep, staged
+from pytest_eventstore.lab.faults.staging import Source, Stage, StageError, factory_of, staged
+from pytest_eventstore.lab.faults.traced import Traced
 from pytest_eventstore.lab.operations import Operation
 from pytest_eventstore.outcomes import NotOffered
 
@@ -50,10 +53,12 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
                 report.not_offered = "none of its code is Python that could be stopped at a line"
                 return report
             points = range(1, len(lines) + 1)
+            jury = Jury(stage, settings, report)
             for point in [int(settings.only)] if settings.only else settings.chosen(points):
-                _try(source, stage, point, lines, settings, report)
-                if report.hangs:
+                found = _try(source, stage, point, lines, report)
+                if found is not None and not jury.take(found):
                     break
+            jury.close()
     except StageError as error:
         report.doubts.append(str(error))
     except NotOffered as missing:
@@ -62,29 +67,18 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
 
 
 def _try(
-    source: Source,
-    stage: Stage,
-    point: int,
-    lines: list[str],
-    settings: Settings,
-    report: Report,
-) -> None:
+    source: Source, stage: Stage, point: int, lines: list[str], report: Report
+) -> Trial | None:
     stage.reset()
     code, progress, _ = _run(source, stage.path, stage.scenario.act, point)
     if code != _DIED:
         report.doubts.append(f"{stage.scenario.name}: line {point} did not come again")
-        return
+        return None
     report.figures[FIGURE] += 1
-    image = Image.of(stage.path)
-    if settings.only:
-        report.kept = str(keep(image))
-    problems = stage.judge(progress)
-    if problems:
-        script = [(n, line) for n, line in enumerate(lines[:point], 1)][-_SHOWN:]
-        cut = f"killed before line {point} of its code"
-        history = story(script, cut, stage.tried(progress), image)
-        token = f"lines:{stage.scenario.name}:{point}"
-        report.add(problems, settings, token, history, {"files": image.describe()})
+    script = list(enumerate(lines[:point], 1))[-_SHOWN:]
+    run = Traced(progress, script=script)
+    cut = f"killed before line {point} of its code"
+    return trial(stage, run, f"lines:{stage.scenario.name}:{point}", cut)
 
 
 def _run(

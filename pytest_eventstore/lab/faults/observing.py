@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pytest_eventstore.lab import operations as op
-from pytest_eventstore.lab.faults.isolated import (
-    ChildDiedError,
-    ChildError,
-    ChildHungError,
-    call_isolated,
-)
+from pytest_eventstore.lab.faults.images import Image
+from pytest_eventstore.lab.faults.isolated import Answer, map_isolated
 from pytest_eventstore.lab.faults.scenarios import DAY, KIND, Scenario, brief
 from pytest_eventstore.lab.handles import Handle, open_handle
 from pytest_eventstore.lab.operations import Draft, Operation, Runner, SeenSnapshot
@@ -70,14 +66,33 @@ class Observation:
 
 def observe(factory: Factory, path: Path, scenario: Scenario) -> Observation:
     """Open, read and use a location in a process of its own; it is changed by that."""
-    try:
-        found: Observation = call_isolated(_observe, factory, path, scenario, timeout=PATIENCE)
-    except ChildHungError as error:
-        return Observation(error=f"opening, reading and using it hangs: {error}", hangs=True)
-    except ChildDiedError as error:
-        return Observation(error=f"the process that opened it died: {error}")
-    except ChildError as error:
-        return Observation(error=f"opening it raised {error}")
+    (answer,) = map_isolated(lambda _: _observe(factory, path, scenario), [None], timeout=PATIENCE)
+    return _observation(answer)
+
+
+def observe_all(
+    factory: Factory, path: Path, scenario: Scenario, images: Sequence[Image]
+) -> Iterator[Observation]:
+    """Put and observe images one after the other in one process; stop where one hangs."""
+
+    def look(image: Image) -> Observation:
+        image.put(path)
+        return _observe(factory, path, scenario)
+
+    for answer in map_isolated(look, images, timeout=PATIENCE):
+        yield _observation(answer)
+        if answer.kind == "hung":
+            return
+
+
+def _observation(answer: Answer) -> Observation:
+    if answer.kind == "hung":
+        return Observation(error=f"opening, reading and using it hangs: {answer.value}", hangs=True)
+    if answer.kind == "died":
+        return Observation(error=f"the process that opened it died: {answer.value}")
+    if answer.kind == "raised":
+        return Observation(error=f"opening it raised {answer.value}")
+    found: Observation = answer.result()
     return found
 
 

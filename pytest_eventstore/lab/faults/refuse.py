@@ -16,13 +16,14 @@ from pytest_eventstore.lab import operations as op
 from pytest_eventstore.lab.faults.forget import explore
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import Problem
-from pytest_eventstore.lab.faults.kill import alike
+from pytest_eventstore.lab.faults.jury import Jury, Trial
+from pytest_eventstore.lab.faults.kill import alike, trial
 from pytest_eventstore.lab.faults.oplog import Sync
 from pytest_eventstore.lab.faults.recording import Recorder
 from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
-from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import DAY, KIND, SCENARIOS, Progress, Scenario
-from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.faults.tear import hung
 from pytest_eventstore.lab.faults.traced import Traced, run_traced
 from pytest_eventstore.lab.operations import Draft, Operation
@@ -118,11 +119,13 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
         faults = [_Fault.of(settings.only)] if settings.only else list(_faults(rehearsal))
         if not faults:
             report.not_offered = "it makes no system call on its location that could fail"
+        jury = Jury(stage, settings, report)
         for fault in faults if settings.only else _spread(faults, settings):
             say(f"{name}: refusal {fault}")
-            _try(stage, rehearsal, fault, settings, report)
-            if report.hangs:
+            found = _try(stage, rehearsal, fault, report)
+            if found is not None and not jury.take(found):
                 break
+        jury.close()
 
     return run_sweep(source, with_follow_up(SCENARIOS[name]), body, files=False)
 
@@ -156,27 +159,17 @@ def _spread(faults: list[_Fault], settings: Settings) -> list[_Fault]:
     return sorted(drawn, key=lambda f: (f.point, f.error, f.on))
 
 
-def _try(
-    stage: Stage, rehearsal: Rehearsal, fault: _Fault, settings: Settings, report: Report
-) -> None:
+def _try(stage: Stage, rehearsal: Rehearsal, fault: _Fault, report: Report) -> Trial | None:
     stage.reset()
     refuser = Refuser(fault.point, fault.error, fault.on)
-    run = run_traced(stage.factory, stage.path, stage.scenario.act, refuser)
+    run = run_traced(stage.factory, stage.path, stage.scenario.act, refuser, every_open=True)
     wanted = rehearsal.run.stops[fault.point - 1]
     if refuser.at is None or not alike(refuser.at, wanted):
         report.doubts.append(f"{stage.scenario.name}: call {fault.point} did not come again")
-        return
+        return None
     report.figures["refusals"] += 1
-    image = Image.of(stage.path)
-    if settings.only:
-        report.kept = str(keep(image))
     problems = [*hung(run), *_went_on(run)]
-    if run.ended is not None:
-        problems += stage.judge(run.progress)
-    if problems:
-        history = story(run.script, _cut(fault), stage.tried(run.progress), image)
-        token = f"refuse:{stage.scenario.name}:{fault}"
-        report.add(problems, settings, token, history, {"files": image.describe()})
+    return trial(stage, run, f"refuse:{stage.scenario.name}:{fault}", _cut(fault), problems)
 
 
 def _cut(fault: _Fault) -> str:

@@ -79,7 +79,8 @@ def record(stage: Stage, instead: Meddle | None = None) -> Rehearsal:
         stage: Where; it holds the scenario's start.
         instead: Stands at the calls in the recorder's place, and may hand them to it.
     """
-    stage.start.put(stage.path)
+    if stage.in_files:
+        stage.reset()
     recorder = Recorder(stage.path, stage.start)
     run = run_traced(
         stage.factory,

@@ -6,12 +6,13 @@ import copy
 from dataclasses import replace
 
 from pytest_eventstore.lab.faults.images import Image
-from pytest_eventstore.lab.faults.kill import kill_points, killed_at
+from pytest_eventstore.lab.faults.jury import Jury
+from pytest_eventstore.lab.faults.kill import kill_points, killed_at, trial
 from pytest_eventstore.lab.faults.refuse import with_follow_up
 from pytest_eventstore.lab.faults.rehearsal import Rehearsal, record, run_sweep
-from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress, Scenario
-from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.tracer import report as say
 
 _FIRST = 6
@@ -49,26 +50,22 @@ def _again(
     stage: Stage, before: Progress, first: int, second: str, settings: Settings, report: Report
 ) -> None:
     again = copy.copy(stage)
-    again.start = Image.of(stage.path)
+    again.freeze(Image.of(stage.path))
     again.past = stage.tried(before)
     again.scenario = _next(stage.scenario)
     rehearsal = record(again)
     points = [int(second)] if second else settings.chosen(kill_points(rehearsal))
+    name = stage.scenario.name
+    jury = Jury(again, settings, report)
     for point in points:
-        say(f"{stage.scenario.name}: killed at {first}, and again at {point}")
-        run = killed_at(again, rehearsal, point, report)
-        if run is None:
-            continue
-        report.figures["kill points"] += 1
-        image = Image.of(again.path)
-        if settings.only:
-            report.kept = str(keep(image))
-        problems = again.judge(run.progress)
-        if problems:
+        say(f"{name}: killed at {first}, and again at {point}")
+        # What was left can be put back, but not arranged anew: see `Stage.reset`.
+        run = killed_at(again, rehearsal, point, report, strict=False)
+        if run is not None:
+            report.figures["kill points"] += 1
             cut = f"killed before call {point} of the second process (the first at call {first})"
-            history = story(run.script, cut, again.tried(run.progress), image)
-            token = f"rekill:{stage.scenario.name}:{first}:{point}"
-            report.add(problems, settings, token, history, {"files": image.describe()})
+            jury.take(trial(again, run, f"rekill:{name}:{first}:{point}", cut))
+    jury.close()
 
 
 def _next(scenario: Scenario) -> Scenario:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.isolated import ChildDiedError, ChildError, call_isolated
-from pytest_eventstore.lab.faults.judging import Problem, judge
+from pytest_eventstore.lab.faults.judging import judge
 from pytest_eventstore.lab.faults.observing import Observation, observe
 from pytest_eventstore.lab.faults.scenarios import Progress, Scenario, Tried, perform
 from pytest_eventstore.lab.handles import fresh_location
@@ -57,6 +57,7 @@ class Stage:
         self.path = self._fresh()
         self.past = self._arrange()
         self.start = Image.of(self.path)
+        self._inodes: tuple[int, ...] | None = inodes(self.path, self.start)
         self.in_files = True
         """Whether putting back the files puts back the store; false for a database server."""
 
@@ -74,9 +75,27 @@ class Stage:
         """Put the arranged state back."""
         if self.in_files:
             self.start.put(self.path)
+            if self._inodes is not None and self._inodes != inodes(self.path, self.start):
+                self._arrange_anew()
         else:
             self.path = self._fresh()
             self.past = self._arrange()
+
+    def freeze(self, start: Image) -> None:
+        """Begin from what lies there now, however it came about."""
+        self.start = start
+        self._inodes = None
+
+    def _arrange_anew(self) -> None:
+        """Arrange once more where a file is not the same one any longer.
+
+        A store that knows its files by inode would go another way than it went
+        in the rehearsal.
+        """
+        Image().put(self.path)
+        self.past = self._arrange()
+        self.start = Image.of(self.path)
+        self._inodes = inodes(self.path, self.start)
 
     def tried(self, progress: Progress | None = None) -> tuple[Tried, ...]:
         """Return the arranged steps, and those of the scenario as far as they came."""
@@ -86,10 +105,6 @@ class Stage:
     def observe(self) -> Observation:
         """Open, read and use what lies there now."""
         return observe(self.factory, self.path, self.scenario)
-
-    def judge(self, progress: Progress) -> list[Problem]:
-        """Observe what lies there now and hold it against what was acknowledged."""
-        return judge(self.tried(progress), self.observe())
 
     def _fresh(self) -> Path:
         return self._stack.enter_context(fresh_location(self.factory, base=scratch())).path
@@ -105,6 +120,11 @@ class Stage:
             raise StageError(f"arranging {self.scenario.name} failed: {error}") from error
         check(progress, self.scenario.name)
         return tuple(progress.steps)
+
+
+def inodes(root: Path, image: Image) -> tuple[int, ...]:
+    """Return the inodes of an image's files as they lie there."""
+    return tuple(os.stat(root / name).st_ino for name in image.files)
 
 
 def check(progress: Progress, name: str) -> None:

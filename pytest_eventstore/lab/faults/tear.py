@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_eventstore.lab.faults.images import Image
 from pytest_eventstore.lab.faults.judging import Problem
-from pytest_eventstore.lab.faults.kill import alike
+from pytest_eventstore.lab.faults.jury import Jury, Trial
+from pytest_eventstore.lab.faults.kill import alike, trial
 from pytest_eventstore.lab.faults.rehearsal import Rehearsal, run_sweep
-from pytest_eventstore.lab.faults.reports import Report, Settings, story
+from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
-from pytest_eventstore.lab.faults.staging import Source, Stage, keep
+from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.faults.traced import Traced, run_traced
 from pytest_eventstore.lab.tracer import WRITES, Exit, Stop, Tracer
 from pytest_eventstore.lab.tracer import report as say
@@ -49,11 +49,13 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
         cuts = _cuts(rehearsal, settings)
         if not cuts:
             report.not_offered = "it writes nothing through system calls on its location"
-        for point, size, then in cuts:
-            say(f"{name}: torn write {point}, {size} bytes kept, then {then}")
-            _try(stage, rehearsal, (point, size, then), settings, report)
-            if report.hangs:
+        jury = Jury(stage, settings, report)
+        for cut in cuts:
+            say(f"{name}: torn write {cut[0]}, {cut[1]} bytes kept, then {cut[2]}")
+            found = _try(stage, rehearsal, cut, report)
+            if found is not None and not jury.take(found):
                 break
+        jury.close()
 
     return run_sweep(source, SCENARIOS[name], body)
 
@@ -76,9 +78,8 @@ def _try(
     stage: Stage,
     rehearsal: Rehearsal,
     cut: tuple[int, int, str],
-    settings: Settings,
     report: Report,
-) -> None:
+) -> Trial | None:
     point, size, then = cut
     stage.reset()
     tearer = Tearer(point, size, then == "kill")
@@ -89,22 +90,12 @@ def _try(
             f"{stage.scenario.name}: write {point} could not be cut to {size} bytes: "
             + (tearer.at.describe(str(stage.path)) if tearer.at else "there was none")
         )
-        return
+        return None
     report.figures["torn writes"] += 1
-    image = Image.of(stage.path)
-    if settings.only:
-        report.kept = str(keep(image))
-    problems = [*hung(run), *stage.judge(run.progress)]
-    if problems:
-        how = f"call {point} wrote {size} bytes only, then the process "
-        history = story(
-            run.script,
-            how + ("was killed" if tearer.kill else "went on"),
-            stage.tried(run.progress),
-            image,
-        )
-        token = f"tear:{stage.scenario.name}:{point}:{size}:{then}"
-        report.add(problems, settings, token, history, {"files": image.describe()})
+    how = f"call {point} wrote {size} bytes only, then the process "
+    how += "was killed" if tearer.kill else "went on"
+    token = f"tear:{stage.scenario.name}:{point}:{size}:{then}"
+    return trial(stage, run, token, how, hung(run))
 
 
 def hung(run: Traced) -> list[Problem]:

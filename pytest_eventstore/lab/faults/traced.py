@@ -7,7 +7,7 @@ import os
 import pickle
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -40,7 +40,7 @@ class Traced:
 
     Args:
         progress: What the process told.
-        calls: Its calls on the location, in words.
+        calls: Its numbered calls on the location, in words.
         stops: The same as the tracer saw them; the first has index 1.
         script: Its calls, by number, and between them, as number 0, what it told.
         ended: How it ended; None if it hung and was killed.
@@ -53,9 +53,12 @@ class Traced:
     ended: Exit | None = None
 
 
-def touches(stop: Stop) -> bool:
-    """Whether a call counts: every opening, and all that may change something."""
-    return stop.changes or stop.name in OPENS | SOCKETS
+def counts(stop: Stop) -> bool:
+    """Whether a call has a number: all that may change something, and talk with a server.
+
+    Opening to read has none: how often a store looks may depend on the time.
+    """
+    return stop.changes or stop.name in SOCKETS
 
 
 def is_change(stop: Stop) -> bool:
@@ -72,6 +75,7 @@ def run_traced(
     meddle: Meddle,
     *,
     hear: Callable[[tuple[Any, ...]], None] | None = None,
+    every_open: bool = False,
 ) -> Traced:
     """Open a store in a traced process and make the steps there, with `meddle` at each call.
 
@@ -81,6 +85,7 @@ def run_traced(
         steps: What is done.
         meddle: Stands at each call.
         hear: Is given each message of the process before the call that follows it.
+        every_open: Whether `meddle` stands at openings to read too; their index is 0.
     """
     progress = Progress.of(steps)
     run = Traced(progress)
@@ -95,7 +100,8 @@ def run_traced(
     os.set_blocking(reader, False)
     inbox = _Inbox(reader, take)
     try:
-        with Tracer(path, CHANGES | SOCKETS, only=touches, sockets=True) as tracer:
+        only = (lambda stop: counts(stop) or stop.name in OPENS) if every_open else counts
+        with Tracer(path, CHANGES | SOCKETS, only=only, sockets=True) as tracer:
             tracer.spawn(lambda: perform(factory, path, steps, lambda m: _send(writer, m)))
             _follow(tracer, run, inbox, meddle)
         inbox.drain()
@@ -115,10 +121,14 @@ def _follow(tracer: Tracer, run: Traced, inbox: _Inbox, meddle: Meddle) -> None:
         if isinstance(event, Exit):
             run.ended = event
             return
-        size = tracer.size_of(event)
-        run.calls.append(_in_words(event, tracer.root, size))
-        run.script.append((len(run.calls), run.calls[-1]))
-        run.stops.append(event)
+        if counts(event):
+            size = tracer.size_of(event)
+            run.calls.append(_in_words(event, tracer.root, size))
+            run.script.append((len(run.calls), run.calls[-1]))
+            event = replace(event, index=len(run.calls))
+            run.stops.append(event)
+        else:
+            event = replace(event, index=0)
         with contextlib.suppress(TraceeGoneError):
             run.ended = meddle(tracer, event, run.progress)
 
