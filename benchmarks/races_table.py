@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from mutants.races import ONLY_FROZEN
 from mutants.registry import MUTANTS, Mutant
 from mutants.runner import run_test, suite_tests
 from pytest_eventstore.suite.races_appends import RacingAppendTests
@@ -82,10 +83,12 @@ def main() -> None:
     print("| adapter | requirement | by | runs | caught | median time |")
     print("|---|---|---|---:|---:|---:|")
     for mutant in MUTANTS:
-        if options.only in mutant.name:
+        if options.only not in mutant.name:
+            continue
+        if mutant.factory.__name__ not in ONLY_FROZEN:
             print_row(mutant, "stress", STRESS, options.runs)
-            if options.freeze_runs:
-                print_row(mutant, "freeze", (FrozenRaceTests,), options.freeze_runs)
+        if options.freeze_runs and mutant.name.startswith("frozen:"):
+            print_row(mutant, "freeze", (FrozenRaceTests,), options.freeze_runs)
 
 
 if __name__ == "__main__":

@@ -75,11 +75,19 @@ class RacingAllocatorTests:
         self, eventstore_lab: Bench, participants: Participants
     ) -> None:
         def write(rng: random.Random) -> list[Script]:
-            targets = sorted(rng.randrange(2, 60) for _ in range(4))
-            scripts = allocators(3, 10)(rng)
-            for name, order in (("up", targets), ("down", targets[::-1])):
-                moves = [step for n in order for step in (initialize_at(n), allocate())]
-                scripts.append(Script(name=name, operations=tuple(moves), jitter=jitter(rng)))
+            # A ladder keeps near the counter, where a stale write of it does harm.
+            scripts = allocators(3, 12)(rng)
+            for name in ("mover 1", "mover 2"):
+                ladder = sorted(rng.sample(range(2, 70), 16))
+                scripts.append(
+                    Script(
+                        name=name,
+                        operations=tuple(initialize_at(n) for n in ladder),
+                        jitter=jitter(rng),
+                    )
+                )
+            stale = tuple(initialize_at(n) for n in rng.sample(range(1, 60), 6))
+            scripts.append(Script(name="laggard", operations=(*stale, allocate())))
             return scripts
 
         Stress(

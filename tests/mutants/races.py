@@ -30,6 +30,14 @@ from pytest_eventstore.ports import (
     Recorder,
 )
 
+ONLY_FROZEN = {
+    "completes_a_dead_recorders_event_too_late": "needs a death between two given calls",
+    "holds_a_lease_that_runs_out": "needs a stop that is longer than the lease",
+    "notes_what_is_legacy_after_the_cutover": "needs a record between two given calls",
+    "leaves_its_lock_behind": "takes the whole time that others may be blocked",
+}
+"""Mutants of `mutants.frozen` that stress is not held to, and why."""
+
 
 def _counting(counter: type[Counter], location: Path) -> Ports:
     ports = sqlite_tables.open_ports(location)

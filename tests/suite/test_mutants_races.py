@@ -23,19 +23,11 @@ PARTS = (
 )
 NAMES = {name for part in PARTS for name in vars(part) if name.startswith("test_")}
 
-ONLY_FROZEN = {
-    "completes_a_dead_recorders_event_too_late": "needs a death between two given calls",
-    "holds_a_lease_that_runs_out": "needs a stop that is longer than the lease",
-    "notes_what_is_legacy_after_the_cutover": "needs a record between two given calls",
-    "leaves_its_lock_behind": "takes the whole time that others may be blocked",
-}
-"""Mutants of `mutants.frozen` that stress is not held to."""
-
 BY_STRESS = [
     m
     for m in MUTANTS
-    if m.factory.__module__ == mutants.races.__name__
-    or (m.factory.__module__ == mutants.frozen.__name__ and m.factory.__name__ not in ONLY_FROZEN)
+    if m.name.startswith(("races:", "frozen:"))
+    and m.factory.__name__ not in mutants.races.ONLY_FROZEN
 ]
 
 
@@ -62,7 +54,7 @@ def test_race_is_caught_by_stress(mutant: Mutant) -> None:
     assert finding.expected
     assert finding.seen
     assert finding.cause
-    if mutant.factory.__module__ == mutants.races.__name__:
+    if mutant.name.startswith("races:"):
         assert mutant.message in caught[0].text
 
 
