@@ -179,6 +179,7 @@ class SinceTests:
 
         east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
         check([0, 3600], zones=[east, west], asked=west)
+        check([0, 3600], zones=[west], asked=east)
         check([-40_000, 0, 40_000, 80_000], zones=[UTC, west, east], asked=east)
         eventstore_lab.for_all(
             check,
