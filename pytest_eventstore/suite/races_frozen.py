@@ -66,7 +66,7 @@ class FrozenRaceTests:
                 opening=True,
             ),
         ]
-        freeze(eventstore_lab, races, schedules=90)
+        freeze(eventstore_lab, races, schedules=60)
 
     @FROZEN
     def test_seq_04_frozen_initialization_never_moves_back(self, eventstore_lab: Bench) -> None:
@@ -89,7 +89,7 @@ class FrozenRaceTests:
                 judges=(judges.allocator,),
             ),
         ]
-        freeze(eventstore_lab, races, schedules=40)
+        freeze(eventstore_lab, races, schedules=24)
 
     @FROZEN
     def test_con_03_no_frozen_recorder_appears_behind_a_reader(self, eventstore_lab: Bench) -> None:
@@ -127,7 +127,7 @@ class FrozenRaceTests:
                 judges=GAP_JUDGES,
             ),
         ]
-        freeze(eventstore_lab, races, schedules=120)
+        freeze(eventstore_lab, races, schedules=72)
 
     @FROZEN
     def test_con_03_no_killed_recorder_appears_behind_a_reader(self, eventstore_lab: Bench) -> None:
@@ -140,7 +140,7 @@ class FrozenRaceTests:
             judges=GAP_JUDGES,
             fate="killed",
         )
-        freeze(eventstore_lab, [race], schedules=40)
+        freeze(eventstore_lab, [race], schedules=24)
 
     @FROZEN
     def test_con_05_recorder_stopped_at_any_call_leaves_no_gap(self, eventstore_lab: Bench) -> None:
@@ -153,8 +153,8 @@ class FrozenRaceTests:
             after=LAST_READS,
             judges=GAP_JUDGES,
         )
-        long = replace(race, name="long-stopped-record/records", patience=0.5, most=4)
-        freeze(eventstore_lab, [long, race], schedules=40)
+        long = replace(race, name="long-stopped-record/records", patience=0.5, most=3)
+        freeze(eventstore_lab, [long, race], schedules=24)
 
     @FROZEN
     def test_con_06_recorder_killed_at_any_call_blocks_nobody(self, eventstore_lab: Bench) -> None:
@@ -167,7 +167,7 @@ class FrozenRaceTests:
             judges=(judges.others_succeed, *GAP_JUDGES),
             fate="killed",
         )
-        freeze(eventstore_lab, [race], schedules=40)
+        freeze(eventstore_lab, [race], schedules=24)
 
     @FROZEN
     def test_snp_03_frozen_save_never_replaces_a_newer(self, eventstore_lab: Bench) -> None:
@@ -196,7 +196,7 @@ class FrozenRaceTests:
             judges=(judges.register,),
             opening=True,
         )
-        freeze(eventstore_lab, [*races, first], schedules=60)
+        freeze(eventstore_lab, [*races, first], schedules=40)
 
     @FROZEN
     def test_snp_05_frozen_reader_or_writer_shows_whole_snapshots(
@@ -221,7 +221,7 @@ class FrozenRaceTests:
                 judges=(judges.register, judges.none_failed),
             ),
         ]
-        freeze(eventstore_lab, races, schedules=40)
+        freeze(eventstore_lab, races, schedules=20)
 
     @FROZEN
     def test_cut_02_frozen_cutovers_make_one(self, eventstore_lab: Bench) -> None:
@@ -243,7 +243,7 @@ class FrozenRaceTests:
                 opening=True,
             ),
         ]
-        freeze(eventstore_lab, races, schedules=60)
+        freeze(eventstore_lab, races, schedules=40)
 
     @FROZEN
     def test_cut_07_frozen_cutover_loses_no_recorded_event(self, eventstore_lab: Bench) -> None:
@@ -272,7 +272,7 @@ class FrozenRaceTests:
                 judges=RECORDED_THROUGH_CUTOVER,
             ),
         ]
-        freeze(eventstore_lab, races, schedules=60)
+        freeze(eventstore_lab, races, schedules=40)
 
     @FROZEN
     def test_ord_05_no_reader_sees_part_of_a_frozen_batch(self, eventstore_lab: Bench) -> None:
@@ -295,7 +295,7 @@ class FrozenRaceTests:
                 judges=(judges.collection, judges.log),
             ),
         ]
-        freeze(eventstore_lab, races, schedules=40)
+        freeze(eventstore_lab, races, schedules=24)
 
     @FROZEN
     def test_con_02_frozen_appends_lose_nothing(self, eventstore_lab: Bench) -> None:
@@ -318,4 +318,4 @@ class FrozenRaceTests:
                 opening=True,
             ),
         ]
-        freeze(eventstore_lab, races, schedules=50)
+        freeze(eventstore_lab, races, schedules=30)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,6 +51,8 @@ class Ledger:
         """
         open_calls: dict[str, tuple[Operation, int]] = {}
         for kind, process, value, moment in self._pieces():
+            if kind == "imported":
+                continue
             if kind == "begin":
                 open_calls[process] = (value, moment)
             elif kind == "not offered":
@@ -60,6 +63,11 @@ class Ledger:
                 yield Call(process, operation, called, moment, result, error)
         for process, (operation, called) in open_calls.items():
             yield Call(process, operation, called)
+
+    def imported(self) -> list[str]:
+        """Return the modules that the processes had to import."""
+        found = (value for kind, _, value, _ in self._pieces() if kind == "imported")
+        return sorted(set().union(*found))
 
     def _pieces(self) -> Iterator[tuple[str, str, Any, int]]:
         os.lseek(self._file, 0, os.SEEK_SET)
@@ -133,6 +141,11 @@ class Actor:
         if self._handle is not None:
             self._handle.close()
 
+    def note_imports(self, known: frozenset[str]) -> None:
+        """Tell which modules this process imported; each later one would do so again."""
+        if new := set(sys.modules) - known:
+            self._ledger.note("imported", self.process, new, 0)
+
     def _call(self, operation: Operation) -> None:
         self._ledger.note("begin", self.process, operation, time.monotonic_ns())
         try:
@@ -173,6 +186,7 @@ class Cast:
                 opening=opening,
             )
 
+        self._modules = frozenset(sys.modules)
         self.before = actor(BEFORE, duel.before)
         self.held = actor(HELD, duel.held, duel.then, opening=duel.opening)
         self.other = actor(OTHER, duel.other, opening=duel.opening)
@@ -188,6 +202,7 @@ class Cast:
         self.held.run()
         pause()
         self.held.run_then()
+        self.after.note_imports(self._modules)
 
     def run_other(self) -> None:
         """Make B's calls; when woken after all is over, look with a handle of its own."""
@@ -195,6 +210,7 @@ class Cast:
         pause()
         self.other.close()
         self.after.prepare_and_run()
+        self.after.note_imports(self._modules)
 
 
 def _reason(missing: BaseException) -> str:

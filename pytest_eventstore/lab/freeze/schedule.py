@@ -42,6 +42,7 @@ class Outcome:
         stuck: Why the processes came to no end; empty if they did.
         blocked: Seconds that B took after A was killed.
         history: Every call of all processes.
+        imported: The modules that the processes had to import.
         verdict: What the judges say; that all is well if it got stuck.
     """
 
@@ -52,6 +53,7 @@ class Outcome:
     stuck: str = ""
     blocked: float = 0.0
     history: History = field(default_factory=History)
+    imported: tuple[str, ...] = ()
     verdict: Verdict = field(default_factory=Verdict)
 
     @property
@@ -87,6 +89,7 @@ def play(duel: Duel, factory: Factory, point: int, *, limit: float) -> Outcome:
             race = _Race(duel, cast, tracer, Drive(tracer, limit=limit))
             race.run(point)
         history = History(ledger.calls())
+        imported = tuple(ledger.imported())
     calls = race.drive.calls.get(race.a, [])
     return Outcome(
         point=point,
@@ -96,6 +99,7 @@ def play(duel: Duel, factory: Factory, point: int, *, limit: float) -> Outcome:
         stuck=race.stuck,
         blocked=race.blocked,
         history=history,
+        imported=imported,
         verdict=Verdict() if race.stuck else _judged(duel.judges, history),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,6 +96,7 @@ def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
         found.broken = undisturbed
     if found.stuck or found.broken or not found.points:
         return
+    _keep_imported(undisturbed.imported)
     if task.point is not None:
         chosen = [task.point] if task.point else []
     else:
@@ -159,9 +162,22 @@ def _stretches(points: list[int], count: int, chance: random.Random) -> list[int
 
 
 def _factory(target: TargetReference) -> Factory:
-    """Import the adapter once; what it made is kept out of the collector's way in every fork."""
+    """Import the adapter once, for all processes of all schedules."""
     if target.spec not in _factories:
         _factories[target.spec] = target.load()
-        gc.collect()
-        gc.freeze()
+        _share_with_forks()
     return _factories[target.spec]
+
+
+def _keep_imported(names: Sequence[str]) -> None:
+    """Import what the adapter imports only when used, so that no fork has to do it again."""
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    _share_with_forks()
+
+
+def _share_with_forks() -> None:
+    """Keep the collector from touching, and so from copying, what every fork has in common."""
+    gc.collect()
+    gc.freeze()
