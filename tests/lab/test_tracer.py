@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import sys
@@ -59,6 +60,15 @@ def test_paths_and_flags_are_seen(helper: TracerHelper, location: Path) -> None:
     assert seen["copy_file_range"].path2 == f"{location}/d/f"
     assert seen["openat"].flags & os.O_CREAT
     assert seen["openat"].changes
+    assert seen["flock"].flags == fcntl.LOCK_EX
+    assert seen["fcntl"].flags == fcntl.F_WRLCK
+    assert not seen["fcntl"].unlocks
+
+
+def test_unlocking_is_told_from_locking(helper: TracerHelper, location: Path) -> None:
+    stops, _ = job(helper, "watch", "locks_and_unlocks", str(location))
+    locks = [(stop.name, stop.unlocks) for stop in stops if stop.name != "openat"]
+    assert locks == [("flock", False), ("flock", True), ("fcntl", False), ("fcntl", True)]
 
 
 def test_files_are_known_by_their_real_names(helper: TracerHelper, location: Path) -> None:

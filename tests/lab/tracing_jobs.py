@@ -148,6 +148,15 @@ def record_locks_the_file() -> None:
     os.mkdir("locked")
 
 
+def locks_and_unlocks() -> None:
+    """Take and give back both kinds of lock."""
+    fd = os.open("file", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+    fcntl.lockf(fd, fcntl.LOCK_UN)
+
+
 def runs_forever() -> None:
     """Make no call at all."""
     while True:
@@ -172,7 +181,7 @@ SCRIPTS: Mapping[str, Callable[[], None]] = {
     for script in (
         *(every_call, write_then_rename, write_every_way, by_other_names, outside_and_inside),
         *(in_a_thread, in_a_child, sleeps_long, uses_io_uring, locks_the_file),
-        *(record_locks_the_file, runs_forever, raises, writes_until_full),
+        *(record_locks_the_file, locks_and_unlocks, runs_forever, raises, writes_until_full),
     )
 }
 

@@ -163,7 +163,8 @@ class _Race:
 
 
 def _matters(stop: Stop) -> bool:
-    return stop.matters
+    # Before it unlocks, A excludes B from what the next call leaves open to it.
+    return stop.matters and not stop.unlocks
 
 
 def _judged(judges: Sequence[Callable[[History], Verdict]], history: History) -> Verdict:

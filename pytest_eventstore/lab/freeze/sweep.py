@@ -140,12 +140,12 @@ def _failure(undisturbed: Outcome) -> str:
 def sample(calls: Sequence[str], budget: int, seed: str, *, evenly: bool = False) -> list[int]:
     """Return which of the calls to hold A before, counted from 1, ascending.
 
-    If they are too many, those that change something come first, then those
-    that lock or talk, then those that read; of the last kind to find a place,
-    or of all of them if `evenly`, one from each of equal stretches.
+    If they are too many, those that change something, lock or talk come first,
+    then those that read; of the last kind to find a place, or of all of them if
+    `evenly`, one from each of equal stretches.
     """
     chance = random.Random(seed)  # noqa: S311 — chance, not secrets
-    kinds = [set(calls)] if evenly else [CHANGES, LOCKS | SOCKETS, READS]
+    kinds = [set(calls)] if evenly else [CHANGES | LOCKS | SOCKETS, READS]
     chosen: list[int] = []
     for kind in kinds:
         points = [n for n, name in enumerate(calls, 1) if name in kind]

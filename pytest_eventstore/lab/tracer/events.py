@@ -25,6 +25,7 @@ PAUSE = "pause"
 INTERRUPTED = "interrupted"
 """The name of the stop of a thread that `Tracer.interrupt` made stand."""
 
+_UNLOCKED = {"flock": 8, "fcntl": 2}  # LOCK_UN, F_UNLCK
 _MAY_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -41,7 +42,7 @@ class Stop:
         path: The file that the call acts on, absolute; ``""`` for none,
             ``"socket:[…]"`` for a connection.
         path2: The new name of a rename or link; what a copying call reads from.
-        flags: The flags of an open; 0 for other calls.
+        flags: The flags of an open; the kind of lock that is asked for; 0 for other calls.
         index: Which of this process's reported calls it is, from 1 on; sleeps
             do not count and have 0.
     """
@@ -66,6 +67,11 @@ class Stop:
         if self.name in OPENS:
             return bool(self.flags & _MAY_CHANGE)
         return self.name in CHANGES
+
+    @property
+    def unlocks(self) -> bool:
+        """Whether the call gives back a lock."""
+        return self.name in LOCKS and self.flags == _UNLOCKED[self.name]
 
     @property
     def matters(self) -> bool:

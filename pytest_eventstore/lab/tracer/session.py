@@ -418,7 +418,7 @@ class Tracer:
             return
         path, path2 = self._paths(tracee, SIGNATURES[name], call.args, name)
         if self._touches(tracee, SIGNATURES[name], call.args, path, path2):
-            flags = _open_flags(tracee, name, call.args)
+            flags = _flags(tracee, name, call.args)
             number = self._next_index[tracee.pid]
             stop = Stop(tracee.pid, tid, name, call.args, path, path2, flags, number)
             if self._only is None or self._only(stop):
@@ -535,11 +535,14 @@ def _signal_to_deliver(status: int) -> int:
     return 0 if found in (signal.SIGSTOP, signal.SIGTRAP, ptrace.SYSCALL_STOP) else found
 
 
-def _open_flags(tracee: Tracee, name: str, args: tuple[int, ...]) -> int:
+def _flags(tracee: Tracee, name: str, args: tuple[int, ...]) -> int:
+    """Return how a file is opened, or which lock is asked for."""
     if name == "creat":
         return _O_CREAT_WRONLY_TRUNC
-    if name == "openat2":
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if name == "openat2":
             return int.from_bytes(tracee.read(args[2], 8), sys.byteorder)
+        if name == "fcntl":  # struct flock begins with the kind of lock
+            return int.from_bytes(tracee.read(args[2], 2), sys.byteorder)
     position = SIGNATURES[name].flags
     return 0 if position is None else args[position] & 0xFFFFFFFF

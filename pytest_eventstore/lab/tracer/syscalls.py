@@ -22,7 +22,7 @@ class Signature:
         fd2: The descriptor that it reads from besides.
         path: A path; relative to `dirfd`, or to the working directory.
         path2: The second path: the new name.
-        flags: The flags of an open.
+        flags: The flags of an open, the kind of a lock.
         length: The number of bytes to write.
         vector: The array of buffers, its length in the argument after it.
     """
@@ -80,7 +80,7 @@ SIGNATURES: Mapping[str, Signature] = {
     "mkdirat": Signature(path=1, dirfd=0),
     "rmdir": Signature(path=0),
     "mmap": Signature(fd=4),
-    "flock": Signature(fd=0),
+    "flock": Signature(fd=0, flags=1),
     "fcntl": Signature(fd=0),
     "connect": Signature(fd=0),
     "sendto": Signature(fd=0),
