@@ -50,7 +50,8 @@ class FileEventStore:
     ) -> None:
         self._layout = Layout.of(location)
         self._lock = lock if lock is not None else LocationLock(self._layout.lock)
-        self._log = IndexedLog(self._layout, self._lock, LogFiles(self._layout, now=now))
+        files = LogFiles(self._layout, self._lock, now=now)
+        self._log = IndexedLog(self._layout, self._lock, files)
         self._closed = False
 
     def append(self, *events: Event) -> AppendResult:

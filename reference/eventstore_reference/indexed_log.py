@@ -390,7 +390,8 @@ class IndexedLog:
         """
         if not places:
             return []
-        names = {file.id: file.name for file in index.files()}
+        with self.threads:
+            names = {file.id: file.name for file in index.files()}
         found: dict[int, Event | None] = {}
         by_file: dict[int, list[Place]] = {}
         for place in places:
@@ -398,14 +399,14 @@ class IndexedLog:
         for number, wanted in by_file.items():
             wanted.sort(key=lambda place: place.start)
             try:
-                file = self.files.named(names[number])
+                file = self.files.named(names[number]) if number in names else None
                 if file is None:
-                    raise CorruptionError(f"{names[number]} is gone")
+                    raise CorruptionError("a file of the log is gone")
                 for place, text in self._texts(file, wanted):
                     found[place.position] = _event(text, place)
-            except (CorruptionError, KeyError):
+            except (CorruptionError, FileNotFoundError) as error:
                 if not lenient:
-                    raise
+                    raise CorruptionError(str(error)) from error
         result = [found.get(place.position) for place in places]
         if not lenient and None in result:
             raise CorruptionError("a line of the log is not what was indexed")

@@ -13,6 +13,7 @@ from eventstore_reference.content import content_key
 from eventstore_reference.file_snapshots import FileSnapshotStore
 from eventstore_reference.layout import Layout
 from eventstore_reference.lines import Line
+from eventstore_reference.locking import LocationLock
 from eventstore_reference.log_files import LogFile, LogFiles
 from eventstore_reference.scanner import PassedOver, Scanner
 from pytest_eventstore.ports import SYSTEM_CUTOVER, CorruptionError, Event
@@ -100,7 +101,7 @@ def events_in_append_order(location: str | os.PathLike[str]) -> Iterator[Event]:
 def _items(
     layout: Layout, findings: Findings, progress: Progress | None
 ) -> Iterator[tuple[LogFile, int, Line | PassedOver]]:
-    log = LogFiles(layout)
+    log = LogFiles(layout, LocationLock(layout.lock))
     files = log.all()
     whole = sum(file.size for file in files)
     done = 0

@@ -75,12 +75,26 @@ class LocationLock:
         shared = self._shared
         return shared.holds if shared.owner == threading.get_ident() else 0
 
+    def stamp(self) -> tuple[int, int]:
+        """Return what changes when a holder calls `change_stamp`, in whatever process."""
+        try:
+            status = os.stat(self._shared.stamp_path)
+        except OSError:
+            return 0, 0
+        return status.st_ino, status.st_size
+
+    def change_stamp(self) -> None:
+        """Tell others that what they know of the location's files is old; under the lock."""
+        with open(self._shared.stamp_path, "ab") as file:
+            file.write(b".")
+
 
 class _SharedState:
     """What the instances on one path in one process have in common."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.stamp_path = path + ".stamp"
         self.holds = 0
         self._forget_holder()
         tell_forks(self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +13,10 @@ from typing import BinaryIO
 
 from eventstore_reference.durable import sync_folders, write_all
 from eventstore_reference.layout import ARCHIVE, EVENTS, Layout
+from eventstore_reference.locking import LocationLock
 from pytest_eventstore.ports import CorruptionError, Event, instant
 
-_NEVER = -1
 _PIECE = 1 << 20
-_TICK_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,17 @@ class LogFiles:
     """The files of one location; append order is that of `all`, then of bytes."""
 
     def __init__(
-        self, layout: Layout, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        layout: Layout,
+        lock: LocationLock,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._layout = layout
         self._now = now
+        self._lock = lock
         self._last_name: str | None = None
-        self._folder_changed = _NEVER
+        self._seen: tuple[int, tuple[int, int]] | None = None
 
     def all(self) -> list[LogFile]:
         """Return the archived files, then the active ones, each by name."""
@@ -73,17 +76,18 @@ class LogFiles:
     def last_name(self) -> str | None:
         """Return the name of the active file that comes last."""
         try:
-            changed = os.stat(self._layout.events).st_mtime_ns
-            if changed == self._folder_changed:
-                return self._last_name
-            listed = time.time_ns()
-            names = [n for n in os.listdir(self._layout.events) if n.endswith(".jsonl")]
+            # The lock's stamp tells what happens within one tick of the folder's clock.
+            seen = (os.stat(self._layout.events).st_mtime_ns, self._lock.stamp())
+            if seen != self._seen:
+                self._last_name = self._list_last()
+                self._seen = seen
         except FileNotFoundError:
             return None
-        self._last_name = f"{EVENTS}/{max(names)}" if names else None
-        # A second change within one tick of the file system's clock would not show.
-        self._folder_changed = changed if listed - changed > _TICK_NS else _NEVER
         return self._last_name
+
+    def _list_last(self) -> str | None:
+        names = [name for name in os.listdir(self._layout.events) if name.endswith(".jsonl")]
+        return f"{EVENTS}/{max(names)}" if names else None
 
     def name_for(self, events: Iterable[Event], last: str | None) -> str:
         """Return the file that a batch goes to: its newest day's, but none after today's.
@@ -141,9 +145,12 @@ class LogFiles:
         path = os.path.join(self._layout.location, name)
         if new:
             os.makedirs(self._layout.events, exist_ok=True)
+            self._lock.change_stamp()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(path, flags, 0o644)
         try:
+            if new:
+                self._lock.change_stamp()
             try:
                 write_all(fd, payload)
                 os.fsync(fd)

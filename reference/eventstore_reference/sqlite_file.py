@@ -65,7 +65,10 @@ class SqliteFile:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found == 0 and create:
-                connection.execute("PRAGMA journal_mode = WAL")
+                # A failure to change the mode is no error to SQLite, and the old
+                # mode does not survive a loss of power.
+                if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                    raise sqlite3.OperationalError(f"{self.path} cannot have a write-ahead log")
                 self._make_tables(connection)
             elif found != self._version:
                 raise sqlite3.DatabaseError(f"{self.path} has the schema {found}")
