@@ -65,6 +65,9 @@ HOSTILE_TEXT = (
 LONE_SURROGATES = ("\ud800", "a\udc00b", "\udfff\ud800", "\ud83d")
 """Strings that no Unicode encoding can express."""
 
+REFUSABLE = frozenset("\0\r\n'\"")
+"""Characters that a store may refuse in an event's own fields, if it does not change them."""
+
 AWKWARD_INTEGERS = (
     0,
     -1,
@@ -103,6 +106,16 @@ def awkward_text(*, min_size: int = 0, max_size: int = 16) -> SearchStrategy[str
     return st.one_of(
         st.text(min_size=min_size, max_size=max_size).filter(_encodable), st.sampled_from(awkward)
     )
+
+
+def plain_text(*, min_size: int = 0, max_size: int = 16) -> SearchStrategy[str]:
+    """Awkward text without the characters that a store may refuse outside of data."""
+    return awkward_text(min_size=min_size, max_size=max_size).filter(is_plain)
+
+
+def is_plain(text: str) -> bool:
+    """Return whether no store may refuse the text in an event's own fields."""
+    return not any(character in REFUSABLE for character in text)
 
 
 def hostile_text() -> SearchStrategy[str]:
@@ -175,10 +188,10 @@ def ascending_seq_nrs(*, max_size: int = 8) -> SearchStrategy[list[int]]:
 
 
 def event_types() -> SearchStrategy[str]:
-    """Types of events, any text but that of the cutover."""
+    """Types of events, any plain text but that of the cutover."""
     return st.one_of(
         st.sampled_from([PLAIN_TYPE, "system.unheard_of", "Class", "__type__"]),
-        awkward_text(min_size=1),
+        plain_text(min_size=1),
     ).filter(lambda name: name != SYSTEM_CUTOVER)
 
 
@@ -191,13 +204,13 @@ def aggregate_types() -> SearchStrategy[str]:
 
 
 def events(**over: SearchStrategy[Any]) -> SearchStrategy[Event]:
-    """Valid events with anything in every field; `over` replaces a field's strategy.
+    """Valid events that no store may refuse; `over` replaces a field's strategy.
 
     Two of them may have the same id.
     """
-    values: dict[str, SearchStrategy[Any]] = {name: awkward_text() for name in TEXT_FIELDS}
+    values: dict[str, SearchStrategy[Any]] = {name: plain_text() for name in TEXT_FIELDS}
     values |= {
-        "id": awkward_text(min_size=1),
+        "id": plain_text(min_size=1),
         "type": event_types(),
         "timestamp": timestamps(),
         "data": json_values(),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.examples import TEXT_FIELDS, make_event, smuggle
-from pytest_eventstore.lab.generators import HOSTILE_TEXT, hostile_text
+from pytest_eventstore.lab.generators import HOSTILE_TEXT, hostile_text, is_plain
 from pytest_eventstore.lab.roundtrip import round_trip
 from pytest_eventstore.lab.story import Story, ToldHandle, story
 from pytest_eventstore.ports import SCHEMA_VERSION, Event
@@ -133,11 +133,21 @@ class BadInputTests:
         """Text with a meaning to some interpreter comes back as it was, in every field."""
         cause = "a string is put into a statement, a pattern, a command or a path unescaped"
         with round_trip(eventstore_lab, cause=cause) as trip:
-            for text in HOSTILE_TEXT:
-                trip(make_event(1, data={text: text}, **dict.fromkeys(TEXT_FIELDS, text)))
 
             def check(field: str, text: str) -> None:
-                trip(make_event(1, data={text: [text]}, **{field: text}))
+                trip(make_event(1, data={text: [text]}))
+                event = make_event(1, **{field: text})
+                if is_plain(text):
+                    trip(event)
+                else:  # quotes may be refused there, but that is all
+                    trip.offer(event)
+
+            for text in HOSTILE_TEXT:
+                trip(make_event(1, data={text: text}))
+                event = make_event(1, **dict.fromkeys(TEXT_FIELDS, text))
+                if not trip.offer(event):
+                    for field in TEXT_FIELDS:
+                        check(field, text)
 
             eventstore_lab.for_all(
                 check, field=st.sampled_from(TEXT_FIELDS), text=hostile_text(), examples=12

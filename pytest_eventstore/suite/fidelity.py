@@ -28,7 +28,9 @@ from pytest_eventstore.lab.generators import (
     doubles,
     event_types,
     integers,
+    is_plain,
     json_values,
+    plain_text,
     timestamps,
 )
 from pytest_eventstore.lab.roundtrip import round_trip
@@ -39,6 +41,8 @@ _MIB = 2**20
 
 _BREAKING_TEXT = (
     *LONE_SURROGATES,
+    "\0",
+    "a\0b",
     "\n",
     "\r",
     "a\r\nb\n",
@@ -68,8 +72,8 @@ class FidelityTests:
             )
 
     def test_fid_01_any_unicode_in_every_field(self, eventstore_lab: Bench) -> None:
-        """What data may hold, the other strings of an event may hold too."""
-        cause = "a field is normalised, trimmed, cut at NUL, or kept in a narrower encoding"
+        """What data may hold, the other strings of an event may hold too, but for some controls."""
+        cause = "a field is normalised, trimmed, or kept in a narrower encoding"
 
         with round_trip(eventstore_lab, cause=cause) as trip:
 
@@ -77,9 +81,9 @@ class FidelityTests:
                 fields = zip(TEXT_FIELDS, itertools.cycle(texts), strict=False)
                 trip(make_event(1, **dict(fields)))
 
-            for text in filter(None, AWKWARD_TEXT):
+            for text in filter(is_plain, AWKWARD_TEXT[1:]):
                 check([text])
-            texts = st.lists(awkward_text(min_size=1), min_size=1, max_size=len(TEXT_FIELDS))
+            texts = st.lists(plain_text(min_size=1), min_size=1, max_size=len(TEXT_FIELDS))
             eventstore_lab.for_all(check, texts=texts, examples=16)
 
     def test_fid_02_numbers_are_exact(self, eventstore_lab: Bench) -> None:
@@ -111,7 +115,7 @@ class FidelityTests:
 
     def test_fid_03_text_that_breaks_lines_or_encodings(self, eventstore_lab: Bench) -> None:
         """Lone surrogates, line ends and quotes, wherever they stand, are exact or refused."""
-        cause = "text is replaced while it is encoded, or ends the record it is in"
+        cause = "text is replaced while it is encoded, cut at NUL, or ends the record it is in"
         with round_trip(eventstore_lab, cause=cause) as trip:
             for text in _BREAKING_TEXT:
                 if not trip.offer(_event_with(text, *_PLACES)):

@@ -169,12 +169,16 @@ class ResourceTests:
             told.expect_events(by_time, stored, "load_all()", cause=cause)
             told.expect_events(by_number, stored, "load_after_seq_nr(0)", cause=cause)
             told.expect_equal(latest, 3, "latest_seq_nr()", cause=cause)
+            after = told.reopen().events.load_all()
+            told.diary.note(f"make it writable again: load_all() → {show(after)}")
+            if did["append"] == "returned" and len(after.events) > len(stored):
+                not_checkable("the adapter keeps its events outside of the location")
             for write, what in did.items():
                 if what == "returned":
                     told.violated(
                         expected=f"{write} raises", seen="it returned as if it had", cause=cause
                     )
-            told.expect_events(told.reopen().events.load_all(), stored, "load_all()", cause=cause)
+            told.expect_events(after, stored, "load_all()", cause=cause)
 
 
 def _calls_after_close(

@@ -138,13 +138,36 @@ def strings_are_unquoted(location: Path) -> Ports:
     return with_store(Unquoting, location)
 
 
+@mutant(fails="BAD-03", message="differs at aggregate_id")
+def percent_signs_are_formats(location: Path) -> Ports:
+    class Formatting(ChangingStore):
+        def change(self, event: Event) -> Event:
+            return change(
+                event, aggregate_id=event.aggregate_id.replace("%%", "%").replace("%s", "")
+            )
+
+    return with_store(Formatting, location)
+
+
+@mutant(fails="BAD-03", companions=("BAD-02", "FID-03"), message="stars are wild")
+def stars_in_ids_are_refused(location: Path) -> Ports:
+    class Refusing(Store):
+        def append(self, *events: Event) -> AppendResult:
+            for event in events:
+                if event.aggregate_id == "*":
+                    raise RuntimeError("stars are wild")
+            return super().append(*events)
+
+    return with_store(Refusing, location)
+
+
 @mutant(fails="BAD-03", companions=ANY, message="OperationalError: near")
 def strings_are_pasted_into_statements(location: Path) -> Ports:
     class Pasting(Store):
         def append(self, *events: Event) -> AppendResult:
             for event in events:
-                if "'" in event.session_id:
-                    raise RuntimeError(f"OperationalError: near {event.session_id!r}")
+                if "'" in event.to_json_line():
+                    raise RuntimeError(f"OperationalError: near {event.id!r}")
             return super().append(*events)
 
     return with_store(Pasting, location)

@@ -46,12 +46,22 @@ def a_falsy_value_is_taken_for_none(location: Path) -> Ports:
     return with_store(Falsy, location)
 
 
-@mutant(fails="FID-01", companions=ANY, message="differs at ")
+@mutant(fails="FID-03", companions=("BAD-01",), message="differs at ")
 def text_ends_at_nul(location: Path) -> Ports:
     class Terminated(ChangingStore):
         def change(self, event: Event) -> Event:
             cut = {name: getattr(event, name).partition("\0")[0] for name in TEXT_FIELDS[2:]}
             return change(event, **cut)
+
+    return with_store(Terminated, location)
+
+
+@mutant(fails="FID-01", companions=ANY, message="differs at data")
+def data_ends_at_nul(location: Path) -> Ports:
+    class Terminated(ChangingStore):
+        def change(self, event: Event) -> Event:
+            cut = map_text(event.data, lambda text: text.partition("\0")[0])
+            return change(event, data=cut)
 
     return with_store(Terminated, location)
 

@@ -32,10 +32,10 @@ TESTS = Path(__file__).parents[1]
             ["APP-06 (SHOULD) *", "expected: append of a stored id with another timestamp raises"],
         ),
         (
-            "mutants.fidelity:text_ends_at_nul",
+            "mutants.fidelity:integers_go_through_doubles",
             "app_01",
             [
-                "seen:     1 event: '0-*'; '0-*' differs at *: '' instead of '\\x00'",
+                "seen:     1 event: '0-*'; '0-*' differs at data: * instead of *",
                 "Fa*: check(",
                 "    batch=[[]Event(id='0', *)[]],",
             ],
