@@ -19,12 +19,12 @@ class RefusedTests:
             eventstore_lab,
             "refuse",
             ("append", "record", "snapshot", "allocate"),
-            points=(24, 90, 0),
+            points=(12, 54, 0),
             cause=SWALLOWED,
         )
 
     def test_cra_05_short_writes_are_completed_or_raise(self, eventstore_lab: Bench) -> None:
-        sweep(eventstore_lab, "tear", ("append", "snapshot"), points=(5, 16, 0), cause=UNCOUNTED)
+        sweep(eventstore_lab, "tear", ("append", "snapshot"), points=(3, 14, 0), cause=UNCOUNTED)
 
     def test_app_03_refused_batch_is_whole_or_absent(self, eventstore_lab: Bench) -> None:
         sweep(
@@ -32,6 +32,6 @@ class RefusedTests:
             "refuse",
             ("batch",),
             clauses=("whole", "kept"),
-            points=(24, 90, 0),
+            points=(14, 60, 0),
             cause=SPLIT,
         )

@@ -28,14 +28,14 @@ class KilledTests:
             "kill",
             ("append", "batch", "record"),
             clauses=("kept", "whole"),
-            points=(10, 50, 0),
+            points=(7, 36, 0),
             cause=UNFLUSHED,
         )
 
     @replays("rekill")
     def test_cra_01_killed_again_while_recovering(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("append", "record"), points=(12, 60, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("append", "record"), points=(8, 40, 0), cause=BLIND)
 
     @replays("tear")
     def test_cra_02_torn_write_swallows_nothing(self, eventstore_lab: Bench) -> None:
@@ -45,7 +45,7 @@ class KilledTests:
             "tear",
             ("append", "batch", "record"),
             clauses=("kept", "whole", "goes on"),
-            points=(6, 25, 0),
+            points=(4, 16, 0),
             cause=TORN,
         )
 
@@ -67,15 +67,15 @@ class KilledTests:
 
     def test_cut_03_killed_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "kill", ("cutover",), points=(24, 0, 0), cause=MARKED)
+        sweep(eventstore_lab, "kill", ("cutover",), points=(14, 60, 0), cause=MARKED)
 
     def test_cut_03_torn_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "tear", ("cutover",), points=(5, 25, 0), cause=MARKED)
+        sweep(eventstore_lab, "tear", ("cutover",), points=(4, 20, 0), cause=MARKED)
 
     def test_cut_03_killed_twice_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("cutover",), points=(12, 60, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("cutover",), points=(8, 40, 0), cause=BLIND)
 
     def test_seq_03_no_number_twice_after_a_kill(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
@@ -84,7 +84,7 @@ class KilledTests:
             "kill",
             ("allocate", "record"),
             clauses=("numbers",),
-            points=(10, 40, 0),
+            points=(6, 30, 0),
             cause=FORGOTTEN,
         )
 

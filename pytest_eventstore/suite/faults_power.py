@@ -21,7 +21,7 @@ class PowerLossTests:
             eventstore_lab,
             "forget",
             ("append", "batch", "record", "snapshot", "cutover"),
-            states=(24, 120, 0),
+            states=(16, 120, 0),
             cause=UNSYNCED,
         )
 
@@ -31,7 +31,7 @@ class PowerLossTests:
             eventstore_lab,
             "forget",
             ("append", "first-snapshot", "snapshot"),
-            states=(24, 80, 0),
+            states=(16, 80, 0),
             names_only=True,
             cause=NAMELESS,
         )
@@ -43,7 +43,7 @@ class PowerLossTests:
             "forget",
             ("allocate", "record"),
             clauses=("numbers",),
-            states=(30, 100, 0),
+            states=(20, 100, 0),
             cause=ROLLED_BACK,
         )
 
@@ -54,8 +54,8 @@ class PowerLossTests:
             eventstore_lab,
             "lostsync",
             ("append", "record", "snapshot", "allocate"),
-            points=(3, 8, 0),
-            states=(8, 16, 0),
+            points=(2, 7, 0),
+            states=(6, 14, 0),
             cause=RETRIED,
         )
 

@@ -150,7 +150,7 @@ def _sweep(factory: Factory, path: Path, name: str, settings: Settings, report: 
             token = f"damage:{name}:{damage.token(deposit)}"
             disk = {"files": image.describe()}
             report.add([problem], settings, token, _history(name, damage), disk)
-        if report.hangs:
+        if report.decided:
             break
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_eventstore.lab.faults.disks import MODELS, Model, State, build, state, states_at
 from pytest_eventstore.lab.faults.images import Image
@@ -16,6 +16,8 @@ from pytest_eventstore.lab.faults.reports import Report, Settings, story
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress
 from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.tracer import report as say
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def explore(
     if settings.only:
         disks: Sequence[Disk] = [_replayed(rehearsal.log, final, settings.only)]
     else:
-        disks = draw(list(disks_of(rehearsal.log, final, settings, since)), settings)
+        disks = disks_of(rehearsal.log, final, settings, since)
     jury = Jury(stage, settings, report)
     for count, disk in enumerate(disks, 1):
         say(f"{stage.scenario.name}: disk state {count} of {len(disks)}")
@@ -80,37 +82,44 @@ def explore(
     jury.close()
 
 
-def disks_of(log: Log, final: Progress, settings: Settings, since: int = 0) -> Iterator[Disk]:
-    """Yield every distinct disk with every distinct set of acknowledgements."""
+def disks_of(log: Log, final: Progress, settings: Settings, since: int = 0) -> Sequence[Disk]:
+    """Return the distinct disks with their acknowledgements, or as many as are wanted of them."""
+    steps = {point: progress_at(log, point, final) for point in range(since, len(log.ops) + 1)}
+    candidates = list(_candidates(log, steps, settings))
+    # Many states hold the same files; building three for each one wanted is enough to tell.
+    candidates = draw(candidates, lambda s: s, settings, 3 * settings.states)
+    disks: dict[object, Disk] = {}
+    for candidate in candidates:
+        disk = Disk(candidate, build(log, candidate), steps[candidate.point])
+        disks.setdefault(disk.key, disk)
+    return draw(list(disks.values()), lambda d: d.state, settings, settings.states)
+
+
+def _candidates(log: Log, steps: Mapping[int, Progress], settings: Settings) -> Iterator[State]:
+    """Yield the states that differ in what is kept or in what was acknowledged."""
     tried: set[object] = set()
-    for point in range(since, len(log.ops) + 1):
-        progress = progress_at(log, point, final)
+    for point, progress in steps.items():
         phases = tuple(t.phase for t in progress.steps)
         for model in MODELS:
             for candidate in states_at(log, point, model):
-                if settings.names_only and candidate.loses_data:
-                    continue
                 key = (candidate.kept, candidate.part, phases)
-                if key in tried:
+                if key in tried or (settings.names_only and candidate.loses_data):
                     continue
                 tried.add(key)
-                disk = Disk(candidate, build(log, candidate), progress)
-                if disk.key not in tried:
-                    tried.add(disk.key)
-                    yield disk
+                yield candidate
 
 
-def draw(disks: Sequence[Disk], settings: Settings) -> Sequence[Disk]:
-    """Return at most as many disks as wanted: the extreme ones first, others by chance."""
-    if not settings.states or len(disks) <= settings.states:
-        return disks
-    extreme = [d for d in disks if d.state.extreme]
-    others = [d for d in disks if not d.state.extreme]
+def draw(found: list[T], state_of: Callable[[T], State], settings: Settings, count: int) -> list[T]:
+    """Return at most `count`, or all for 0: mostly extreme states, in the order of the log."""
+    if not count or len(found) <= count:
+        return found
+    extreme = [f for f in found if state_of(f).extreme]
+    others = [f for f in found if not state_of(f).extreme]
     rng = settings.rng()
     # A third for the others: what they show is rarer, and there are more of them.
-    share = min(len(extreme), max(settings.states - len(others), settings.states * 2 // 3))
-    drawn = rng.sample(extreme, share) + rng.sample(others, settings.states - share)
-    return sorted(drawn, key=lambda d: (d.state.point, d.state.model, d.state.number))
+    share = min(len(extreme), max(count - len(others), count * 2 // 3))
+    drawn = rng.sample(extreme, share) + rng.sample(others, min(len(others), count - share))
+    return sorted(drawn, key=lambda f: (state_of(f).point, state_of(f).model, state_of(f).number))
 
 
 def _replayed(log: Log, final: Progress, only: str) -> Disk:

@@ -68,7 +68,7 @@ class Jury:
         self._waiting.append(trial)
         if len(self._waiting) >= _AT_ONCE:
             self.close()
-        return not self._report.hangs
+        return not self._report.decided
 
     def close(self) -> None:
         """Judge what was taken so far."""
@@ -82,7 +82,8 @@ class Jury:
         found = observe_all(stage.factory, stage.path, stage.scenario, list(new.values()))
         self._seen.update(zip(new, found, strict=False))  # it ends early where one hangs
         for trial in waiting:
-            self._judge(trial)
+            if not self._report.decided:
+                self._judge(trial)
 
     def _judge(self, trial: Trial) -> None:
         seen = trial.seen

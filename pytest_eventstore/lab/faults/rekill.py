@@ -35,7 +35,7 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
             run = killed_at(stage, rehearsal, point, report)
             if run is not None:
                 _again(stage, run.progress, point, second, replace(settings, points=share), report)
-            if report.hangs:
+            if report.decided:
                 return
 
     return run_sweep(source, SCENARIOS[name], body, files=False)

@@ -13,6 +13,7 @@ from pytest_eventstore.lab.faults.judging import CLAUSES, Clause, Problem
 from pytest_eventstore.lab.faults.scenarios import Tried
 
 _SHOWN, _FILES = 26, 8  # more of a story is not read
+_ENOUGH = 16
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,9 @@ class Report:
     kept: str = ""
 
     @property
-    def hangs(self) -> bool:
-        """Whether a store hung: it would do so at the other points too, and for as long."""
-        return any(found.problem.hangs for found in self.found)
+    def decided(self) -> bool:
+        """Whether there is no use in going on: a store hung, or is wrong at many points."""
+        return len(self.found) >= _ENOUGH or any(found.problem.hangs for found in self.found)
 
     def add(
         self,

@@ -24,6 +24,10 @@ Source: TypeAlias = TargetReference | Factory
 """A factory, or where to find it."""
 
 
+_in_files: dict[tuple[int, str], bool] = {}
+"""What `Stage.use_files` has learned: factories live as long as the process."""
+
+
 class StageError(Exception):
     """The scenario does not run even undisturbed, so nothing can be said of faults."""
 
@@ -63,13 +67,17 @@ class Stage:
 
     def use_files(self, after: Image) -> None:
         """Learn, from what lies there after the scenario, whether the store is in the files."""
-        if after.digest != self.start.digest:
+        key = (id(self.factory), self.scenario.name)
+        if key in _in_files:
+            self.in_files = _in_files[key]
+        elif after.digest != self.start.digest:
             self.start.put(self.path)
             found = observe(self.factory, self.path, self.scenario)
             outlived = ("whole", "snapshot")  # what was done later is still there
             self.in_files = not any(p.clause in outlived for p in judge(self.tried(), found))
         else:
             self.in_files = False
+        _in_files[key] = self.in_files
 
     def reset(self) -> None:
         """Put the arranged state back."""
