@@ -11,7 +11,7 @@ from eventstore_reference.content import same_content
 from eventstore_reference.index import Index, Place
 from eventstore_reference.indexed_log import IndexedLog, Tail
 from eventstore_reference.layout import Layout
-from eventstore_reference.lines import Line, frame
+from eventstore_reference.lines import Line, encode, frame
 from eventstore_reference.locking import LocationLock
 from eventstore_reference.log_files import LogFiles
 from eventstore_reference.rotation import rotate
@@ -90,9 +90,8 @@ class FileEventStore:
     def latest_seq_nr(self) -> int:
         """Return the highest number that `load_after_seq_nr` can return, or 0."""
         self._check_open()
-        with self._log.own_tail() as tail:
-            if tail is not None:
-                return tail.latest
+        if (tail := self._log.own_tail()) is not None:
+            return tail.latest
         index = self._log.view()
         with self._log.threads:
             return index.latest_number()
@@ -100,9 +99,8 @@ class FileEventStore:
     def highest_used_seq_nr(self) -> int:
         """Return a number at least as high as any in the log, damaged lines included."""
         self._check_open()
-        with self._log.own_tail() as tail:
-            if tail is not None:
-                return tail.latest + tail.damaged
+        if (tail := self._log.own_tail()) is not None:
+            return tail.latest + tail.damaged
         index = self._log.view()
         with self._log.threads:
             return index.latest_number() + index.damaged_count()
@@ -110,9 +108,8 @@ class FileEventStore:
     def last_event_id(self, session_id: str) -> str:
         """Return the id of the session's event that was appended last, or nothing."""
         self._check_open()
-        with self._log.own_tail() as tail:
-            if tail is not None:
-                return tail.last_event_id(session_id)
+        if (tail := self._log.own_tail()) is not None:
+            return tail.last_event_id(session_id)
         index = self._log.view()
         with self._log.threads:
             return index.last_event_id(session_id)
@@ -155,7 +152,7 @@ class FileEventStore:
         return list(new.values())
 
     def _write(self, tail: Tail, events: list[Event]) -> int:
-        framed = frame([event.to_json_line() for event in events])
+        framed = frame([encode(event) for event in events])
         last = None if tail.file is None else tail.file.name
         name = self._log.files.name_for(events, last)
         new = name != last

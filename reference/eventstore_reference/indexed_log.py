@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -205,14 +205,16 @@ class IndexedLog:
         self._tail = Tail(index, file, indexed, terminated, hold, latest, damaged)
         return self._tail
 
-    @contextmanager
-    def own_tail(self) -> Iterator[Tail | None]:
-        """Give the end of the log if this thread holds the lock, so that it stays the end."""
-        if not self._lock.hold:
-            yield None
-            return
+    def own_tail(self) -> Tail | None:
+        """Return the end of the log if this thread holds the lock, so that it stays the end."""
+        hold = self._lock.hold
+        if not hold:
+            return None
+        tail = self._tail
+        if tail is not None and tail.hold == hold:
+            return tail
         with self.threads:
-            yield self.tail()
+            return self.tail()
 
     def publish(self, tail: Tail, file: LogFile, lines: Sequence[Line]) -> None:
         """Put lines that were just written into the index, or drop the index."""

@@ -95,8 +95,12 @@ class LogFiles:
         Nor one before the last file there is: in it, the batch would come too
         early in append order.
         """
+        now = self._now()
+        today = f"{EVENTS}/{now.astimezone(UTC).date().isoformat()}.jsonl"
+        if last is not None and last >= today:
+            return last
         newest = max(instant(event.timestamp) for event in events)
-        day = min(newest, instant(self._now())).days
+        day = min(newest, instant(now)).days
         name = f"{EVENTS}/{date.fromordinal(max(day, 0) + 1).isoformat()}.jsonl"
         return name if last is None else max(name, last)
 

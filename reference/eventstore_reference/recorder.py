@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any, Protocol, runtime_checkable
 
 from pytest_eventstore.ports import (
@@ -24,6 +24,10 @@ class RemembersSessions(Protocol):
     def last_event_id(self, session_id: str) -> str:
         """Return the id of the session's event that was appended last, or nothing."""
         ...
+
+
+_STAMPED = ("session_id", "correlation_id", "causation_id", "seq_nr")
+_KEPT = tuple(field.name for field in fields(Event) if field.name not in _STAMPED)
 
 
 class SessionRecorder:
@@ -78,12 +82,10 @@ class SessionRecorder:
 
     def record(self, event: Event) -> Event:
         """Store the event and return it as stored; see `Recorder.record`."""
-        event.validate()
         with self._lock:
-            stored = replace(
+            stored = _stamped(
                 event,
                 session_id=self._session_id,
-                correlation_id=self._session_id,
                 causation_id=event.causation_id or self._chain.last_event_id(),
                 seq_nr=self._next_number(),
             )
@@ -102,6 +104,18 @@ class SessionRecorder:
             self._allocator.initialize_at(latest)
             number = self._allocator.alloc_seq_nr()
         return number
+
+
+def _stamped(event: Event, *, session_id: str, causation_id: str, seq_nr: int) -> Event:
+    """Return the event with what the recorder stamps; the store validates it."""
+    stamped = object.__new__(Event)
+    for name in _KEPT:
+        object.__setattr__(stamped, name, getattr(event, name))
+    object.__setattr__(stamped, "session_id", session_id)
+    object.__setattr__(stamped, "correlation_id", session_id)
+    object.__setattr__(stamped, "causation_id", causation_id)
+    object.__setattr__(stamped, "seq_nr", seq_nr)
+    return stamped
 
 
 class _Chain(Protocol):
