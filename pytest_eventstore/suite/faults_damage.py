@@ -19,7 +19,7 @@ class DamageTests:
             eventstore_lab,
             "damage",
             ("snapshot",),
-            points=(8, 30, 200),
+            points=(5, 18, 100),
             cause="no checksum, or one that leaves out the number",
         )
 
@@ -29,14 +29,14 @@ class DamageTests:
             eventstore_lab,
             "damage",
             ("recovery", "archived", "archive"),
-            points=(4, 12, 100),
+            points=(2, 8, 60),
             cause=PARTIAL,
         )
 
     @replays("damage")
     def test_cra_04_damaged_log_is_counted_or_raised(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "damage", ("log",), points=(6, 25, 200), cause=UNCHECKED)
+        sweep(eventstore_lab, "damage", ("log",), points=(4, 16, 100), cause=UNCHECKED)
 
     @replays("counter")
     def test_seq_03_lost_counter_starts_above_the_store(self, eventstore_lab: Bench) -> None:

@@ -35,7 +35,7 @@ class KilledTests:
     @replays("rekill")
     def test_cra_01_killed_again_while_recovering(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("append", "record"), points=(8, 40, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("append", "record"), points=(20, 60, 0), cause=BLIND)
 
     @replays("tear")
     def test_cra_02_torn_write_swallows_nothing(self, eventstore_lab: Bench) -> None:
@@ -75,7 +75,7 @@ class KilledTests:
 
     def test_cut_03_killed_twice_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("cutover",), points=(8, 40, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("cutover",), points=(15, 60, 0), cause=BLIND)
 
     def test_seq_03_no_number_twice_after_a_kill(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")

@@ -10,8 +10,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from filelock import FileLock
 from pytest_eventstore.ports import (
     SYSTEM_CUTOVER,
     AppendResult,
+    ArchiveResult,
     Capabilities,
     CorruptionError,
     Event,
@@ -86,24 +86,37 @@ class LineLog:
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             if self.tail == "repair":
-                sound = self._sound(_content(fd))
-                if os.fstat(fd).st_size != sound:
-                    os.ftruncate(fd, sound)
+                data = _content(fd)
+                sound = self._sound(data)
+                if len(data) != sound:
+                    self._repair(fd, data[:sound])
             size = os.fstat(fd).st_size
             try:
-                write_whole(fd, line)
+                self._write(fd, line)
                 if self.sync:
-                    os.fsync(fd)
+                    self._sync(fd)
             except OSError:
                 os.ftruncate(fd, size)
                 raise
         finally:
             os.close(fd)
         if fresh and self.sync:
-            sync_directory(os.path.dirname(self.path))
+            self._sync_name()
+
+    def _write(self, fd: int, line: bytes) -> None:
+        write_whole(fd, line)
+
+    def _repair(self, fd: int, data: bytes) -> None:
+        os.ftruncate(fd, len(data))
+
+    def _sync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def _sync_name(self) -> None:
+        sync_directory(os.path.dirname(self.path))
 
     def _sound(self, data: bytes) -> int:
-        """Where the last whole line ends: only the end of a log can be torn."""
+        """Where the last line that was finished ends: only the end of a log can be torn."""
         end = len(data)
         while end:
             start = data.rfind(b"\n", 0, end - 1) + 1
@@ -128,9 +141,12 @@ class LineLog:
                 data = file.read()
         except FileNotFoundError:
             return [], 0
-        if self.tail == "repair":
-            data = data[: self._sound(data)]
         found, damaged = [], 0
+        if self.tail == "repair":
+            sound = self._sound(data)
+            # Torn or damaged, who can tell; that something is there is said.
+            damaged += sound < len(data)
+            data = data[:sound]
         for line in data.split(b"\n"):
             events = self._line(line) if line else []
             if events is None:
@@ -234,6 +250,12 @@ class FileSnapshots:
         finally:
             os.close(fd)
 
+    def all(self) -> list[Snapshot]:
+        """Return every snapshot."""
+        names = [n for n in os.listdir(self.location) if n.endswith(".snapshot")]
+        types = [bytes.fromhex(n.removesuffix(".snapshot")).decode() for n in names]
+        return [s for t in types if (s := self.load(t)) is not None]
+
     def load(self, aggregate_type: str) -> Snapshot | None:
         try:
             with open(self._path(aggregate_type), "rb") as file:
@@ -259,7 +281,11 @@ class SqliteCounter:
     def __init__(self, path: Path, *, journal: str = "WAL", synchronous: str = "FULL") -> None:
         made = path.exists()
         self._connection: sqlite3.Connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute(f"PRAGMA journal_mode = {journal}")
+        # Where a sync fails SQLite may stay in another mode, and says no more than which.
+        ((mode,),) = self._connection.execute(f"PRAGMA journal_mode = {journal}").fetchall()
+        if mode != journal.lower():
+            self._connection.close()
+            raise sqlite3.OperationalError(f"the journal mode is {mode}, and not {journal}")
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         if not made:
             sync_directory(os.fspath(path.parent))
@@ -285,11 +311,77 @@ class SqliteCounter:
         self._connection.close()
 
 
-@contextmanager
-def locked(location: Path) -> Iterator[None]:
-    """Keep all other processes out."""
-    with FileLock(location / "lock", timeout=30):
-        yield
+class StoreCounter(SqliteCounter):
+    """A counter that never gives a number which stands in the store, though its file be lost."""
+
+    def __init__(self, path: Path, log: LineLog) -> None:
+        super().__init__(path)
+        self._log = log
+
+    def alloc_seq_nr(self) -> int:
+        self.initialize_at(self._log.latest_seq_nr())
+        return super().alloc_seq_nr()
+
+
+class ArchivingLog(LineLog):
+    """A log whose older events can be moved to a second file, where they are found as before."""
+
+    def batches(self) -> tuple[list[list[Event]], int]:
+        kept, damaged = LineLog(Path(f"{self.path}.archive")).batches()
+        active, more = super().batches()
+        known = {event.id for batch in kept for event in batch}
+        fresh = [[e for e in batch if e.id not in known] for batch in active]
+        return [*kept, *fresh], damaged + more
+
+    def archive_below(self, number: int) -> int:
+        """Move the events numbered below that; return how many they are."""
+        active, _ = super().batches()
+        known = {e.id for b in LineLog(Path(f"{self.path}.archive")).batches()[0] for e in b}
+        moved = [e for batch in active for e in batch if 0 < e.seq_nr < number]
+        if not moved:
+            return 0
+        rest = [[e for e in batch if not 0 < e.seq_nr < number] for batch in active]
+        self.archive([e for e in moved if e.id not in known], rest)
+        return len(moved)
+
+    def archive(self, events: list[Event], rest: list[list[Event]]) -> None:
+        self._keep(events)
+        self._replace(rest)
+
+    def _keep(self, events: list[Event]) -> None:
+        LineLog(Path(f"{self.path}.archive")).append(*events)
+
+    def _replace(self, batches: list[list[Event]]) -> None:
+        spare = f"{self.path}.new"
+        with suppress(FileNotFoundError):
+            os.unlink(spare)
+        for batch in batches:
+            LineLog(Path(spare)).append(*batch)
+        if not os.path.exists(spare):
+            os.close(os.open(spare, os.O_WRONLY | os.O_CREAT, 0o644))
+        os.rename(spare, self.path)
+        self._sync_name()
+
+
+def sound(
+    location: Path, *, log: ArchivingLog | None = None, counter: SqliteCounter | None = None
+) -> Ports:
+    """Return every port, none with a fault."""
+    log = log or ArchivingLog(location / "log")
+    snapshots = FileSnapshots(location)
+    counter = counter or StoreCounter(location / "seq.db", log)
+    opened = ports(location, log=log, snapshots=snapshots, counter=counter)
+    lock = opened.lock
+    assert lock is not None
+
+    def archive(before_seq_nr: int) -> ArchiveResult:
+        with lock:
+            covered = max((s.seq_nr for s in snapshots.all()), default=0)
+            before = min(before_seq_nr, covered + 1)
+            return ArchiveResult(archived_count=log.archive_below(before))
+
+    opened.archive = archive
+    return opened
 
 
 def ports(

@@ -79,18 +79,20 @@ class Damage:
 def damages(
     files: Sequence[str], deposit: Deposit, rng: random.Random, count: int
 ) -> Iterator[Damage]:
-    """Yield up to `count` damages of each kind to each file, at places drawn."""
+    """Yield up to `count` damages of each kind to each file, and more flips, at places drawn."""
     for file in sorted(files):
         size = len(deposit.image.files[file])
         if not size:
             continue
         for kind in KINDS:
-            places = rng.sample(range(size), min(count, size))
+            # A flipped bit is the damage that most easily still reads like data.
+            wanted = 4 * count if kind == "flip" else count
+            places = rng.sample(range(size), min(wanted, size))
             for at in sorted(places):
                 if kind == "blank":
                     yield Damage(file, kind, at, min(_BLANK, size - at))
                 else:
-                    yield Damage(file, kind, at, mask=rng.randrange(1, 256))
+                    yield Damage(file, kind, at, mask=1 << rng.randrange(8))
 
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:

@@ -13,9 +13,10 @@ from pytest_eventstore.lab.faults.rehearsal import Rehearsal, record, run_sweep
 from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import SCENARIOS, Progress, Scenario
 from pytest_eventstore.lab.faults.staging import Source, Stage
+from pytest_eventstore.lab.tracer import NAMES, SIZES, WRITES
 from pytest_eventstore.lab.tracer import report as say
 
-_FIRST = 6
+_FIRST = 5
 
 
 def sweep(source: Source, name: str, settings: Settings) -> Report:
@@ -29,7 +30,7 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
             report.not_offered = "what it stores is not in files under its location"
             return
         first, _, second = settings.only.partition(":")
-        points = [int(first)] if first else _some(kill_points(rehearsal), settings)
+        points = [int(first)] if first else _some(rehearsal, settings)
         share = max(2, settings.points // max(1, len(points)))
         for point in points:
             run = killed_at(stage, rehearsal, point, report)
@@ -41,9 +42,10 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
     return run_sweep(source, SCENARIOS[name], body, files=False)
 
 
-def _some(points: list[int], settings: Settings) -> list[int]:
-    inner = points[1:-1]  # before the first call nothing is there to recover
-    return list(replace(settings, points=_FIRST).chosen(inner)) if settings.points else inner
+def _some(rehearsal: Rehearsal, settings: Settings) -> list[int]:
+    """Return points just after a write or a change of names: there something is half done."""
+    after = [stop.index + 1 for stop in rehearsal.run.stops if stop.name in WRITES | NAMES | SIZES]
+    return list(replace(settings, points=_FIRST).chosen(after)) if settings.points else after
 
 
 def _again(
