@@ -107,7 +107,10 @@ class Database:
             if connection.execute(made).fetchone() is None:
                 # SQLite does not wait for its lock where it changes the journal mode.
                 with FileLock(self._path.with_name("making.lock"), timeout=60):
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                    if mode != "wal":  # a failed sync is no error to this pragma
+                        connection.close()
+                        raise sqlite3.OperationalError(f"the journal mode stays {mode}")
                     connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         return connection
 

@@ -8,7 +8,6 @@ one finds nothing half stored.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -25,7 +24,7 @@ from pytest_eventstore.lab.faults.reports import Report, Settings
 from pytest_eventstore.lab.faults.scenarios import DAY, KIND, SCENARIOS, Progress, Scenario
 from pytest_eventstore.lab.faults.staging import Source, Stage
 from pytest_eventstore.lab.faults.tear import hung
-from pytest_eventstore.lab.faults.traced import Traced, run_traced
+from pytest_eventstore.lab.faults.traced import Traced, creates, run_traced
 from pytest_eventstore.lab.operations import Draft, Operation
 from pytest_eventstore.lab.tracer import NAMES, OPENS, SOCKETS, SYNCS, WRITES, Stop, Tracer
 from pytest_eventstore.lab.tracer import report as say
@@ -38,9 +37,9 @@ DESCRIPTORS, INTERRUPTED = errno.EMFILE, errno.EINTR
 RESET = errno.ECONNRESET
 
 
-def may_fail(stop: Stop, error: int) -> bool:
+def may_fail(stop: Stop, error: int, *, creates: bool) -> bool:
     """Return whether the kernel may answer a call with that errno."""
-    name, creates = stop.name, bool(stop.flags & os.O_CREAT)
+    name = stop.name
     if error in (FULL, QUOTA):
         return name in WRITES | _GROWS | {"fallocate"} or (name in OPENS and creates)
     if error == BROKEN:
@@ -65,13 +64,18 @@ class Refuser:
     recorder: Recorder | None = None
     at: Stop | None = None
     refused: int = 0
+    opening: bool = False
     _told: int = -1
 
     def __call__(self, tracer: Tracer, stop: Stop, progress: Progress) -> None:
         """Refuse the call, or let it be made."""
         if stop.index == self.point:
-            self.at, self._told = stop, progress.told
-        fails = self.on and self._told == progress.told and may_fail(stop, self.error)
+            self.at, self._told, self.opening = stop, progress.told, not progress.opened
+        fails = (
+            self.on
+            and self._told == progress.told
+            and may_fail(stop, self.error, creates=creates(stop))
+        )
         if stop.index == self.point or fails:
             self.refused += 1
             if self.recorder is not None:
@@ -133,7 +137,7 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
 def _faults(rehearsal: Rehearsal) -> Iterator[_Fault]:
     for stop in rehearsal.run.stops:
         for error in (FULL, BROKEN, QUOTA, DESCRIPTORS, INTERRUPTED, RESET):
-            if may_fail(stop, error):
+            if may_fail(stop, error, creates=stop.index in rehearsal.run.creating):
                 yield _Fault(stop.index, error, on=False)
                 # Whoever retries on EINTR, as Python does, would never come back.
                 if error not in (INTERRUPTED, RESET):
@@ -168,7 +172,11 @@ def _try(stage: Stage, rehearsal: Rehearsal, fault: _Fault, report: Report) -> T
         report.doubts.append(f"{stage.scenario.name}: call {fault.point} did not come again")
         return None
     report.figures["refusals"] += 1
-    problems = [*hung(run), *_went_on(run)]
+    problems = hung(run)
+    if not (refuser.opening and fault.error == DESCRIPTORS):
+        # A file that could not be opened for writing is often opened for reading instead,
+        # and such a handle stays what it is; a new one must work.
+        problems += _went_on(run)
     return trial(stage, run, f"refuse:{stage.scenario.name}:{fault}", _cut(fault), problems)
 
 

@@ -42,6 +42,7 @@ class Traced:
         progress: What the process told.
         calls: Its numbered calls on the location, in words.
         stops: The same as the tracer saw them; the first has index 1.
+        creating: Which of its calls made a new file by opening it.
         script: Its calls, by number, and between them, as number 0, what it told.
         ended: How it ended; None if it hung and was killed.
     """
@@ -49,6 +50,7 @@ class Traced:
     progress: Progress
     calls: list[str] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
+    creating: set[int] = field(default_factory=set)
     script: list[tuple[int, str]] = field(default_factory=list)
     ended: Exit | None = None
 
@@ -66,6 +68,12 @@ def is_change(stop: Stop) -> bool:
     if stop.name in OPENS:
         return bool(stop.flags & (os.O_CREAT | os.O_TRUNC))
     return (stop.changes and stop.name not in MAPS) or stop.name in SOCKETS
+
+
+def creates(stop: Stop) -> bool:
+    """Whether an opening is about to make a new file; asked while the process stands there."""
+    makes = stop.name in OPENS and stop.flags & os.O_CREAT
+    return bool(makes) and not os.path.lexists(stop.path)
 
 
 def run_traced(
@@ -127,6 +135,8 @@ def _follow(tracer: Tracer, run: Traced, inbox: _Inbox, meddle: Meddle) -> None:
             run.script.append((len(run.calls), run.calls[-1]))
             event = replace(event, index=len(run.calls))
             run.stops.append(event)
+            if creates(event):
+                run.creating.add(event.index)
         else:
             event = replace(event, index=0)
         with contextlib.suppress(TraceeGoneError):
