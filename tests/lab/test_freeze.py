@@ -13,7 +13,7 @@ from adapters import sqlite_tables
 from pytest_eventstore.lab.bench import Bench, Effort
 from pytest_eventstore.lab.freeze import Duel, freeze, judges
 from pytest_eventstore.lab.freeze.duel import point_of
-from pytest_eventstore.lab.freeze.sweep import Assignment, Sweep, sample
+from pytest_eventstore.lab.freeze.sweep import Assignment, Sweep, middles, sample
 from pytest_eventstore.lab.operations import allocate
 from pytest_eventstore.lab.tracer import JobError, TracerHelper, shared_helper, why_not
 from pytest_eventstore.outcomes import (
@@ -209,25 +209,33 @@ def test_calls_on_a_servers_socket_are_points_too() -> None:
 
 
 CALLS = ["openat"] * 3 + ["fcntl"] * 4 + ["pread64"] * 5 + ["pwrite64"] * 2
+PLACES = [*"aab", *"aabb", *"aaaaa", *"ab"]
 
 
 def test_all_points_are_played_if_they_fit() -> None:
-    assert sample(CALLS, 14, "seed") == list(range(1, 15))
+    assert sample(CALLS, PLACES, 14, "seed") == list(range(1, 15))
+    assert middles(3, 14) == [1, 2, 3]
 
 
-def test_changes_and_locks_come_before_reads() -> None:
-    first = {1, 2, 3, 4, 5, 6, 7, 13, 14}
-    assert set(sample(CALLS, 9, "seed")) == first
-    assert first < set(sample(CALLS, 11, "seed"))
-    assert set(sample(CALLS, 4, "seed")) < first
+def test_new_places_come_first_and_reads_last() -> None:
+    new = {1, 3, 4, 6, 13, 14}
+    again = {2, 5, 7}
+    assert set(sample(CALLS, PLACES, 6, "seed")) == new
+    assert set(sample(CALLS, PLACES, 9, "seed")) == new | again
+    assert set(sample(CALLS, PLACES, 10, "seed")) == new | again | {8}
+    assert new < set(sample(CALLS, PLACES, 8, "seed")) < new | again
+    assert set(sample(CALLS, PLACES, 3, "seed")) < new
 
 
-def test_even_sample_has_one_of_each_stretch() -> None:
+def test_sample_takes_one_of_each_stretch() -> None:
+    calls, places = ["write"] * 100, [str(n) for n in range(100)]
     for seed in "abcdef":
-        chosen = sample(CALLS, 7, seed, evenly=True)
-        assert [(point - 1) // 2 for point in chosen] == list(range(7))
+        assert [(point - 1) // 10 for point in sample(calls, places, 10, seed)] == list(range(10))
+    assert middles(100, 4) == [13, 38, 63, 88]
 
 
 def test_sample_follows_the_seed() -> None:
     calls = ["write"] * 1000
-    assert sample(calls, 20, "one") == sample(calls, 20, "one") != sample(calls, 20, "two")
+    places = [""] * 1000
+    one, again, two = (sample(calls, places, 20, seed) for seed in ("one", "one", "two"))
+    assert one == again != two

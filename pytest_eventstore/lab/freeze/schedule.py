@@ -38,6 +38,7 @@ class Outcome:
         point: The number of A's call that it was held before; 0 if it was not.
         stood_at: That call, for a person to read.
         calls: The names of A's calls up to there; of all if it was not held.
+        places: The path that each of them acts on.
         waited: Whether B waited for A, so that A went on before B's end.
         stuck: Why the processes came to no end; empty if they did.
         blocked: Seconds that B took after A was killed.
@@ -49,6 +50,7 @@ class Outcome:
     point: int
     stood_at: str = ""
     calls: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     waited: bool = False
     stuck: str = ""
     blocked: float = 0.0
@@ -95,6 +97,7 @@ def play(duel: Duel, factory: Factory, point: int, *, limit: float) -> Outcome:
         point=point,
         stood_at=race.stood.describe(tracer.root) if race.stood else "",
         calls=tuple(stop.name for stop in calls[: point or None]),
+        places=tuple(stop.path for stop in calls[: point or None]),
         waited=race.waited,
         stuck=race.stuck,
         blocked=race.blocked,

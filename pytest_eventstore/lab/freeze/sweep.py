@@ -14,7 +14,7 @@ from pytest_eventstore.lab.freeze.actor import NotOfferedError
 from pytest_eventstore.lab.freeze.duel import Duel
 from pytest_eventstore.lab.freeze.schedule import Outcome, play
 from pytest_eventstore.lab.tracer.server import report
-from pytest_eventstore.lab.tracer.syscalls import CHANGES, LOCKS, READS, SOCKETS
+from pytest_eventstore.lab.tracer.syscalls import READS
 from pytest_eventstore.targets import Factory, TargetReference
 
 _TRIES = 3
@@ -97,10 +97,7 @@ def _sweep(task: Assignment, factory: Factory, found: Sweep) -> None:
     if found.stuck or found.broken or not found.points:
         return
     _keep_imported(undisturbed.imported)
-    if task.point is not None:
-        chosen = [task.point] if task.point else []
-    else:
-        chosen = sample(undisturbed.calls, task.budget, task.seed, evenly=task.duel.patience > 0)
+    chosen = _chosen(task, undisturbed)
     for number, point in enumerate(chosen):
         report(f"{task.duel.name}: schedule {number + 1} of {len(chosen)}")
         outcome = _play_as_recorded(task, factory, point, undisturbed.calls, found)
@@ -137,28 +134,43 @@ def _failure(undisturbed: Outcome) -> str:
     return ""
 
 
-def sample(calls: Sequence[str], budget: int, seed: str, *, evenly: bool = False) -> list[int]:
+def _chosen(task: Assignment, undisturbed: Outcome) -> list[int]:
+    if task.point is not None:
+        return [task.point] if task.point else []
+    if task.duel.patience:
+        return middles(len(undisturbed.calls), task.budget)
+    return sample(undisturbed.calls, undisturbed.places, task.budget, task.seed)
+
+
+def sample(calls: Sequence[str], places: Sequence[str], budget: int, seed: str) -> list[int]:
     """Return which of the calls to hold A before, counted from 1, ascending.
 
-    If they are too many, those that change something, lock or talk come first,
-    then those that read; of the last kind to find a place, or of all of them if
-    `evenly`, one from each of equal stretches.
+    If they are too many, those that change something, lock or talk come before
+    those that read, and the first of its name on its path before later ones.
+    Of the last sort to find a place, one from each of equal stretches.
     """
     chance = random.Random(seed)  # noqa: S311 — chance, not secrets
-    kinds = [set(calls)] if evenly else [CHANGES | LOCKS | SOCKETS, READS]
+    first = {place: n for n, place in reversed(list(enumerate(zip(calls, places, strict=True), 1)))}
+    new = set(first.values())
+    sorts: list[list[int]] = [[], [], [], []]
+    for point, name in enumerate(calls, 1):
+        sorts[2 * (name in READS) + (point not in new)].append(point)
     chosen: list[int] = []
-    for kind in kinds:
-        points = [n for n, name in enumerate(calls, 1) if name in kind]
-        chosen += _stretches(points, budget - len(chosen), chance)
+    for points in sorts:
+        left = min(len(points), budget - len(chosen))
+        chosen += [chance.choice(stretch) for stretch in _stretches(points, left)]
     return sorted(chosen)
 
 
-def _stretches(points: list[int], count: int, chance: random.Random) -> list[int]:
-    """Return all the points, or one from each of `count` equal stretches."""
-    if len(points) <= count:
-        return points
+def middles(points: int, budget: int) -> list[int]:
+    """Return the middle of each of `budget` equal stretches, or all if they fit."""
+    stretches = _stretches(range(1, points + 1), min(points, budget))
+    return [stretch[len(stretch) // 2] for stretch in stretches]
+
+
+def _stretches(points: Sequence[int], count: int) -> list[Sequence[int]]:
     edges = [len(points) * n // count for n in range(count + 1)] if count > 0 else []
-    return [points[chance.randrange(low, high)] for low, high in pairwise(edges)]
+    return [points[low:high] for low, high in pairwise(edges)]
 
 
 def _factory(target: TargetReference) -> Factory:
