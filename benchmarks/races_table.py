@@ -85,7 +85,7 @@ def main() -> None:
     for mutant in MUTANTS:
         if options.only not in mutant.name:
             continue
-        if mutant.factory.__name__ not in ONLY_FROZEN:
+        if options.runs and mutant.factory.__name__ not in ONLY_FROZEN:
             print_row(mutant, "stress", STRESS, options.runs)
         if options.freeze_runs and mutant.name.startswith("frozen:"):
             print_row(mutant, "freeze", (FrozenRaceTests,), options.freeze_runs)
