@@ -31,7 +31,7 @@ def sweep(source: Source, name: str, settings: Settings) -> Report:
             return
         first, _, second = settings.only.partition(":")
         points = [int(first)] if first else _some(rehearsal, settings)
-        share = max(2, settings.points // max(1, len(points)))
+        share = settings.points and max(2, settings.points // max(1, len(points)))
         for point in points:
             run = killed_at(stage, rehearsal, point, report)
             if run is not None:
