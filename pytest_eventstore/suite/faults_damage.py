@@ -13,6 +13,7 @@ ANEW = "the counter is trusted without a look at the log"
 class DamageTests:
     """Requirements on what a store makes of damaged files."""
 
+    @replays("damage")
     def test_snp_06_damaged_snapshot_is_never_returned(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(
@@ -23,6 +24,7 @@ class DamageTests:
             cause="no checksum, or one that leaves out the number",
         )
 
+    @replays("damage")
     def test_snp_09_recovery_never_goes_on_from_damage(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(

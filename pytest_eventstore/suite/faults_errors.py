@@ -23,9 +23,11 @@ class RefusedTests:
             cause=SWALLOWED,
         )
 
+    @replays("tear")
     def test_cra_05_short_writes_are_completed_or_raise(self, eventstore_lab: Bench) -> None:
         sweep(eventstore_lab, "tear", ("append", "snapshot"), points=(3, 14, 0), cause=UNCOUNTED)
 
+    @replays("refuse")
     def test_app_03_refused_batch_is_whole_or_absent(self, eventstore_lab: Bench) -> None:
         sweep(
             eventstore_lab,

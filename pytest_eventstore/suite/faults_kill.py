@@ -49,6 +49,7 @@ class KilledTests:
             cause=TORN,
         )
 
+    @replays("kill", "lines")
     def test_cra_02_next_append_after_a_kill_reads_back(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(
@@ -60,23 +61,46 @@ class KilledTests:
             cause=TORN,
         )
 
-    def test_app_03_batch_killed_or_torn(self, eventstore_lab: Bench) -> None:
+    @replays("kill", "lines")
+    def test_app_03_killed_batch_is_whole_or_absent(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        for verb, points in (("kill", (16, 0, 0)), ("tear", (6, 0, 0))):
-            sweep(eventstore_lab, verb, ("batch",), clauses=("whole",), points=points, cause=SPLIT)
+        sweep(
+            eventstore_lab,
+            "kill",
+            ("batch",),
+            clauses=("whole",),
+            points=(16, 0, 0),
+            cause=SPLIT,
+        )
 
+    @replays("tear")
+    def test_app_03_torn_batch_is_whole_or_absent(self, eventstore_lab: Bench) -> None:
+        eventstore_lab.need_durability("process")
+        sweep(
+            eventstore_lab,
+            "tear",
+            ("batch",),
+            clauses=("whole",),
+            points=(6, 0, 0),
+            cause=SPLIT,
+        )
+
+    @replays("kill", "lines")
     def test_cut_03_killed_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(eventstore_lab, "kill", ("cutover",), points=(14, 60, 0), cause=MARKED)
 
+    @replays("tear")
     def test_cut_03_torn_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(eventstore_lab, "tear", ("cutover",), points=(4, 20, 0), cause=MARKED)
 
+    @replays("rekill")
     def test_cut_03_killed_twice_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(eventstore_lab, "rekill", ("cutover",), points=(15, 60, 0), cause=BLIND)
 
+    @replays("kill", "lines")
     def test_seq_03_no_number_twice_after_a_kill(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(
@@ -88,6 +112,7 @@ class KilledTests:
             cause=FORGOTTEN,
         )
 
+    @replays("kill", "lines")
     @pytest.mark.eventstore_tier("f")
     def test_snp_05_killed_writers_leave_a_whole_snapshot(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
@@ -98,6 +123,7 @@ class KilledTests:
         eventstore_lab.need_durability("process")
         sweep(eventstore_lab, "piles", ("resave",), points=(8, 0, 0), cause=MESSY)
 
+    @replays("kill", "lines")
     def test_arc_01_killed_while_archiving(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
         sweep(

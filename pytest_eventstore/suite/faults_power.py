@@ -25,6 +25,7 @@ class PowerLossTests:
             cause=UNSYNCED,
         )
 
+    @replays("forget")
     def test_cra_06_names_survive_power_loss(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("power")
         sweep(
@@ -36,6 +37,7 @@ class PowerLossTests:
             cause=NAMELESS,
         )
 
+    @replays("forget")
     def test_seq_03_no_number_twice_after_power_loss(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("power")
         sweep(
@@ -59,6 +61,7 @@ class PowerLossTests:
             cause=RETRIED,
         )
 
+    @replays("forget")
     def test_arc_01_power_lost_while_archiving(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("power")
         sweep(

@@ -42,7 +42,7 @@ _SILENCE = 120.0
 
 
 def replays(*kinds: str) -> Callable[[T], T]:
-    """Mark a test as the one that replays tokens of these kinds."""
+    """Mark a test as one that replays tokens of these kinds, for its own scenarios."""
 
     def mark(test: T) -> T:
         test.eventstore_replays = kinds  # type: ignore[attr-defined]  # what the plugin looks for
@@ -74,6 +74,8 @@ def sweep(
         states: The same for disks.
         names_only: Lose entries of directories, and no data.
     """
+    if bench.replay is not None:
+        _replay(bench, verb, scenarios)
     used = _usable(verb)
     settings = Settings(
         clauses=frozenset(clauses),
@@ -83,8 +85,6 @@ def sweep(
         thorough=bench.effort.value == "thorough",
         names_only=names_only,
     )
-    if bench.replay is not None:
-        _replay(bench)
     reports = []
     for name in scenarios:
         report = run(bench, used, name, settings)
@@ -174,18 +174,20 @@ def _tell(report: Report, cause: str) -> NoReturn:
     )
 
 
-def _replay(bench: Bench) -> NoReturn:
+def _replay(bench: Bench, verb: str, scenarios: Sequence[str]) -> NoReturn:
     """Try the one point that the token names, keep its disk, and stop there."""
     assert bench.replay is not None
-    verb, _, rest = bench.replay.partition(":")
+    wanted, _, rest = bench.replay.partition(":")
     name, _, point = rest.partition(":")
-    if verb not in SWEEPS or not point:
+    if wanted not in (verb, FALLBACK.get(verb)) or name not in scenarios:
+        not_offered(f"{bench.replay} is not a token of this test")
+    if not point:
         inconclusive(f"{bench.replay!r} names no point; tokens read like forget:record:31:posix:7")
-    verb = _usable(verb)
     try:
-        report = run(bench, verb, name, Settings(only=point))
+        report = run(bench, _usable(wanted), name, Settings(only=point))
     except (JobError, LookupError, ValueError) as error:
-        inconclusive(f"{bench.replay!r} names no point of this adapter: {error!s:.2000}")
+        why = str(error).strip().rpartition("\n")[2]
+        inconclusive(f"{bench.replay!r} names no point of this adapter: {why}")
     bench.figures.update(report.figures)
     if report.found:
         _tell(report, "see the calls above; the folder holds what they left")
