@@ -54,6 +54,7 @@ def conclude(watched: SuiteRun, session: pytest.Session, status: int) -> Ending:
         failed=is_worse or list_is_wrong or lines_failed or _failed(watched, session, status),
         records=records,
         required=[*(s for _, s in unmet), *refused],
+        settings=watched.settings,
     )
     return Ending(run=run, lines=tuple(redact(line) for line in lines), status=status)
 

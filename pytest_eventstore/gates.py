@@ -11,7 +11,7 @@ status meaning
 4      wrong usage: an unknown target, option value, id or key
 5      no test of the contract ran, or none of a target's was met or failed
 6      the harness is broken: a target cannot be imported or opened
-7      inconclusive: a race did not overlap, a fault did not fire
+7      inconclusive in what decides: a race did not overlap, a fault did not fire
 8      a complete run was required, and this one is partial
 ====== ====================================================================
 
@@ -84,6 +84,7 @@ def exit_status(
     failed: bool,
     records: Iterable[Mapping[str, Any]],
     required: Iterable[int],
+    settings: Settings,
 ) -> int:
     """Return the exit status of a finished run.
 
@@ -93,6 +94,7 @@ def exit_status(
         failed: Whether something that decides failed.
         records: What the tests reported.
         required: The status of each thing that was required and is missing.
+        settings: What decides.
     """
     if status not in (EXIT_OK, EXIT_FAILED, EXIT_NOTHING_RAN):
         return status
@@ -102,9 +104,11 @@ def exit_status(
     if failed or EXIT_FAILED in required:
         return EXIT_FAILED
     by_target: dict[str, set[str]] = {}
+    inconclusive = EXIT_INCONCLUSIVE in required
     for record in records:
         by_target.setdefault(record["target"], set()).add(record["outcome"])
-    if EXIT_INCONCLUSIVE in required or any("inconclusive" in o for o in by_target.values()):
+        inconclusive |= record["outcome"] == "inconclusive" and decides(record, settings)
+    if inconclusive:
         return EXIT_INCONCLUSIVE
     if not by_target or not all(o & {"met", "failed"} for o in by_target.values()):
         return EXIT_NOTHING_RAN

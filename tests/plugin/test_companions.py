@@ -15,8 +15,8 @@ QUICK = ("--eventstore-effort=quick",)
 
 
 def test_xdist_runs_each_test_once_and_the_controller_judges(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
-    command = (*QUICK, "--eventstore=adapters:forgetful", "-k", "app_01 or seq_01")
+    pytester.makepyfile(pretended=ADAPTERS)
+    command = (*QUICK, "--eventstore=pretended:forgetful", "-k", "app_01 or seq_01")
     alone = pytester.runpytest(*command)
     spread = pytester.runpytest_subprocess(*command, "-n2")
     assert spread.ret == alone.ret == 1
@@ -27,9 +27,9 @@ def test_xdist_runs_each_test_once_and_the_controller_judges(pytester: pytest.Py
 
 
 def test_xdist_gives_every_worker_the_same_seed(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
+    pytester.makepyfile(pretended=ADAPTERS)
     result = pytester.runpytest_subprocess(
-        *QUICK, "--eventstore=adapters:forgetful", "-k", "app_01 or app_02 or ord_01", "-n2"
+        *QUICK, "--eventstore=pretended:forgetful", "-k", "app_01 or app_02 or ord_01", "-n2"
     )
     (header,) = [line for line in result.outlines if ", seed " in line]
     seed = header.rpartition(" ")[2]
@@ -42,7 +42,7 @@ def test_a_lost_worker_is_not_green(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makepyfile(
-        adapters="""
+        pretended="""
         import os
         from eventstore_reference.memory import open_ports
 
@@ -52,8 +52,9 @@ def test_a_lost_worker_is_not_green(
             return open_ports(location)
         """
     )
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # these tests may run in one
     result = pytester.runpytest_subprocess(
-        *QUICK, "--eventstore=adapters:dying", "-k", "app_01", "-n1", "--max-worker-restart=0"
+        *QUICK, "--eventstore=pretended:dying", "-k", "app_01", "-n1", "--max-worker-restart=0"
     )
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*crashed*"])
@@ -113,12 +114,12 @@ def test_junit_names_the_virtual_classes(pytester: pytest.Pytester) -> None:
 
 def test_coverage_of_the_adapter_is_measured(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_cov")
-    pytester.makepyfile(adapters=ADAPTERS)
+    pytester.makepyfile(pretended=ADAPTERS)
     result = pytester.runpytest_subprocess(
-        *QUICK, "--eventstore=adapters:good", "-k", "app_01", "--cov=adapters"
+        *QUICK, "--eventstore=pretended:good", "-k", "app_01", "--cov=pretended"
     )
     assert result.ret == 0
-    (line,) = [x for x in result.outlines if x.startswith("adapters.py")]
+    (line,) = [x for x in result.outlines if x.startswith("pretended.py")]
     _, statements, missed, _ = line.split()
     # The lines that run on import are covered too: measuring began before the plugin loaded it.
     assert int(missed) < 0.7 * int(statements)

@@ -25,8 +25,8 @@ def eventstore_factory():
 
 
 @pytest.fixture
-def adapters(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makepyfile(adapters=ADAPTERS)
+def pretended(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyfile(pretended=ADAPTERS)
     return pytester
 
 
@@ -37,22 +37,24 @@ def test_one_command_in_an_empty_folder_runs_the_suite(pytester: pytest.Pytester
     assert not list(pytester.path.glob("*.py"))
 
 
-def test_a_factory_beside_the_command_needs_no_installation(adapters: pytest.Pytester) -> None:
-    result = adapters.runpytest_subprocess(*QUICK, "--eventstore=adapters:managed", "-k", "app_01")
+def test_a_factory_beside_the_command_needs_no_installation(pretended: pytest.Pytester) -> None:
+    result = pretended.runpytest_subprocess(
+        *QUICK, "--eventstore=pretended:managed", "-k", "app_01"
+    )
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*::test_app_01_*[[]adapters:managed] PASSED*"])
+    result.stdout.fnmatch_lines(["*::test_app_01_*[[]pretended:managed] PASSED*"])
 
 
-def test_several_targets_run_side_by_side(adapters: pytest.Pytester) -> None:
-    result = adapters.runpytest(
-        *QUICK, "--eventstore=memory", "--eventstore=adapters:forgetful", "-k", "app_01"
+def test_several_targets_run_side_by_side(pretended: pytest.Pytester) -> None:
+    result = pretended.runpytest(
+        *QUICK, "--eventstore=memory", "--eventstore=pretended:forgetful", "-k", "app_01"
     )
     assert result.ret == 1
     result.stdout.fnmatch_lines_random(
         [
             "*::test_app_01_*[[]memory] PASSED*",
-            "*::test_app_01_*[[]adapters:forgetful] FAILED*",
-            "verdict: non-conformant *: memory partial; adapters:forgetful non-conformant",
+            "*::test_app_01_*[[]pretended:forgetful] FAILED*",
+            "verdict: non-conformant *: memory partial; pretended:forgetful non-conformant",
         ]
     )
 
@@ -98,20 +100,20 @@ def test_with_a_path_both_run(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_a_fixture_of_the_users_root_conftest_does_not_win(adapters: pytest.Pytester) -> None:
-    adapters.makeconftest(
+def test_a_fixture_of_the_users_root_conftest_does_not_win(pretended: pytest.Pytester) -> None:
+    pretended.makeconftest(
         """
         import pytest
-        from adapters import good
+        from pretended import good
 
         @pytest.fixture
         def eventstore_factory():
             return good
         """
     )
-    result = adapters.runpytest(*QUICK, "--eventstore=adapters:forgetful", "-k", "app_01")
+    result = pretended.runpytest(*QUICK, "--eventstore=pretended:forgetful", "-k", "app_01")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*::test_app_01_*[[]adapters:forgetful] FAILED*"])
+    result.stdout.fnmatch_lines(["*::test_app_01_*[[]pretended:forgetful] FAILED*"])
 
 
 def test_names_that_the_user_gave_to_tests_do_not_matter(pytester: pytest.Pytester) -> None:
@@ -145,11 +147,11 @@ def test_a_class_of_the_users_holds_its_adapter_to_the_contract(pytester: pytest
     )
 
 
-def test_a_class_with_parameters_runs_once_for_each(adapters: pytest.Pytester) -> None:
-    adapters.makepyfile(
+def test_a_class_with_parameters_runs_once_for_each(pretended: pytest.Pytester) -> None:
+    pretended.makepyfile(
         test_mine="""
         import pytest
-        import adapters
+        import pretended
         from pytest_eventstore import EventStoreSuite
 
         class TestMine(EventStoreSuite):
@@ -157,10 +159,10 @@ def test_a_class_with_parameters_runs_once_for_each(adapters: pytest.Pytester) -
 
         @pytest.fixture(params=["good", "forgetful"])
         def eventstore_factory(request):
-            return getattr(adapters, request.param)
+            return getattr(pretended, request.param)
         """
     )
-    result = adapters.runpytest(*QUICK, "-k", "app_01")
+    result = pretended.runpytest(*QUICK, "-k", "app_01")
     assert result.ret == 1
     result.stdout.fnmatch_lines_random(
         [
@@ -197,22 +199,22 @@ def test_both_doors_can_be_open_at_once(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_a_target_may_be_named_in_pyproject(adapters: pytest.Pytester) -> None:
-    adapters.makepyprojecttoml(
+def test_a_target_may_be_named_in_pyproject(pretended: pytest.Pytester) -> None:
+    pretended.makepyprojecttoml(
         """
         [tool.pytest-eventstore]
         effort = "quick"
         seed = 3
         [tool.pytest-eventstore.targets.mine]
-        factory = "adapters:good"
+        factory = "pretended:good"
         """
     )
-    result = adapters.runpytest("-v", "--eventstore=mine", "-k", "app_01")
+    result = pretended.runpytest("-v", "--eventstore=mine", "-k", "app_01")
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         ["eventstore: mine = *", "*effort quick*seed 3", "*::test_app_01_*[[]mine] PASSED*"]
     )
-    result = adapters.runpytest(
+    result = pretended.runpytest(
         "-v",
         "--eventstore=mine",
         "-k",

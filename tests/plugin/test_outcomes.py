@@ -215,12 +215,12 @@ def test_passwords_in_a_failure_are_not_printed(pretending: Pretending) -> None:
 
 def test_passwords_are_not_printed(pretending: Pretending) -> None:
     pretending.pytester.makepyfile(
-        adapters="""
+        pretended="""
         def open_ports(location):
             raise ConnectionError("postgresql://me:hunter22@host/db is down")
         """
     )
-    result = pretending.run("", "--eventstore=adapters:open_ports")
+    result = pretending.run("", "--eventstore=pretended:open_ports")
     assert result.ret == 6
     assert "hunter22" not in result.stdout.str()
     assert "postgresql://me:***@host/db" in result.stdout.str()

@@ -18,7 +18,7 @@ BROKEN = [
     ("no_methods", ["Ports.event_store is a object without append, load_all"]),
     (
         "raising",
-        ["opening a location raised ConnectionError: no route to the database", "adapters"],
+        ["opening a location raised ConnectionError: no route to the database", "pretended"],
     ),
     ("shared", ["two locations gave the same data", "location.name"]),
     ("future", ["the factory is async", "run_coroutine_threadsafe"]),
@@ -28,21 +28,21 @@ BROKEN = [
 
 
 @pytest.fixture
-def adapters(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makepyfile(adapters=ADAPTERS)
+def pretended(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyfile(pretended=ADAPTERS)
     return pytester
 
 
 @pytest.mark.parametrize(("name", "words"), BROKEN, ids=[name for name, _ in BROKEN])
 def test_a_broken_target_is_reported_once(
-    adapters: pytest.Pytester, name: str, words: list[str]
+    pretended: pytest.Pytester, name: str, words: list[str]
 ) -> None:
-    result = adapters.runpytest(f"--eventstore=adapters:{name}")
+    result = pretended.runpytest(f"--eventstore=pretended:{name}")
     assert result.ret == EXIT_HARNESS_BROKEN
     result.stdout.fnmatch_lines(
         [
-            "eventstore: adapters:* = broken, see below",
-            f"problem: broken harness: adapters:{name}: *",
+            "eventstore: pretended:* = broken, see below",
+            f"problem: broken harness: pretended:{name}: *",
         ]
     )
     text = " ".join(result.outlines)
@@ -53,18 +53,20 @@ def test_a_broken_target_is_reported_once(
 
 
 def test_a_module_that_raises_on_import_is_a_broken_harness(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters="import no_such_driver")
-    result = pytester.runpytest("--eventstore=adapters:good")
+    pytester.makepyfile(pretended="import no_such_driver")
+    result = pytester.runpytest("--eventstore=pretended:good")
     assert result.ret == EXIT_HARNESS_BROKEN
     result.stdout.fnmatch_lines(
-        ["*: importing adapters raised ModuleNotFoundError: No module named 'no_such_driver' (*:1)"]
+        [
+            "*: importing pretended raised ModuleNotFoundError: No module named 'no_such_driver' (*:1)"
+        ]
     )
 
 
-def test_the_other_targets_and_the_users_tests_run_all_the_same(adapters: pytest.Pytester) -> None:
-    adapters.makepyfile(test_users=USERS)
-    result = adapters.runpytest(
-        "--eventstore=adapters:raising",
+def test_the_other_targets_and_the_users_tests_run_all_the_same(pretended: pytest.Pytester) -> None:
+    pretended.makepyfile(test_users=USERS)
+    result = pretended.runpytest(
+        "--eventstore=pretended:raising",
         "--eventstore=memory",
         "test_users.py",
         "-k",
@@ -74,20 +76,20 @@ def test_the_other_targets_and_the_users_tests_run_all_the_same(adapters: pytest
     result.assert_outcomes(passed=2, deselected=result.parseoutcomes()["deselected"])
 
 
-def test_a_broken_target_breaks_no_worker(adapters: pytest.Pytester) -> None:
-    result = adapters.runpytest_subprocess(
-        "--eventstore=adapters:raising", "--eventstore=memory", "-n2", "-k", "app_01"
+def test_a_broken_target_breaks_no_worker(pretended: pytest.Pytester) -> None:
+    result = pretended.runpytest_subprocess(
+        "--eventstore=pretended:raising", "--eventstore=memory", "-n2", "-k", "app_01"
     )
     assert result.ret == EXIT_HARNESS_BROKEN
-    result.stdout.fnmatch_lines(["*broken harness: adapters:raising*"])
+    result.stdout.fnmatch_lines(["*broken harness: pretended:raising*"])
     assert result.parseoutcomes()["passed"] >= 1
 
 
-def test_a_broken_factory_of_the_users_is_told_once(adapters: pytest.Pytester) -> None:
-    adapters.makepyfile(
+def test_a_broken_factory_of_the_users_is_told_once(pretended: pytest.Pytester) -> None:
+    pretended.makepyfile(
         test_mine="""
         import pytest
-        from adapters import raising
+        from pretended import raising
         from pytest_eventstore import EventStoreSuite
 
         class TestMine(EventStoreSuite):
@@ -98,7 +100,7 @@ def test_a_broken_factory_of_the_users_is_told_once(adapters: pytest.Pytester) -
             return raising
         """
     )
-    result = adapters.runpytest("-k", "app_01 or app_02")
+    result = pretended.runpytest("-k", "app_01 or app_02")
     assert result.ret == EXIT_HARNESS_BROKEN
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] == 1

@@ -102,8 +102,8 @@ def test_deselect_takes_a_virtual_id(pytester: pytest.Pytester) -> None:
 
 
 def test_last_failed_finds_the_virtual_tests_alone(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
-    command = (*QUICK, "--eventstore=adapters:forgetful", "-k", "app_01 or seq_01")
+    pytester.makepyfile(pretended=ADAPTERS)
+    command = (*QUICK, "--eventstore=pretended:forgetful", "-k", "app_01 or seq_01")
     first = pytester.runpytest(*command)
     failed = first.parseoutcomes()["failed"]
     assert first.parseoutcomes()["passed"] > 0
@@ -113,11 +113,11 @@ def test_last_failed_finds_the_virtual_tests_alone(pytester: pytest.Pytester) ->
 
 
 def test_last_failed_finds_them_beside_a_failed_file(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
+    pytester.makepyfile(pretended=ADAPTERS)
     pytester.makepyfile(test_bad="def test_bad():\n    assert 0\n\ndef test_good():\n    pass")
     command = (
         *QUICK,
-        "--eventstore=adapters:forgetful",
+        "--eventstore=pretended:forgetful",
         "test_bad.py",
         "-k",
         "app_01 or seq_01 or bad or good",
@@ -153,9 +153,9 @@ def test_pytests_other_options_work(pytester: pytest.Pytester, arguments: list[s
 
 
 def test_exitfirst_stops_at_the_first_failure(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
+    pytester.makepyfile(pretended=ADAPTERS)
     result = pytester.runpytest(
-        *QUICK, "--eventstore=adapters:forgetful", "-x", "eventstore-suite::AppendTests"
+        *QUICK, "--eventstore=pretended:forgetful", "-x", "eventstore-suite::AppendTests"
     )
     assert result.ret == 1
     assert result.parseoutcomes()["failed"] == 1

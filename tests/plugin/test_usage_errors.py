@@ -23,17 +23,17 @@ def said(result: pytest.RunResult) -> str:
     [
         (["--eventstore=nope"], ["unknown target 'nope'", "memory", "reference"]),
         (["--eventstore=no_such_module:x"], ["'no_such_module:x'", "no module 'no_such_module'"]),
-        (["--eventstore=adapters.sub:x"], ["no module 'adapters.sub'"]),
-        (["--eventstore=adapters:nope"], ["'adapters:nope'", "'adapters' has no 'nope'"]),
-        (["--eventstore=adapters:Forgetful.nope"], ["'Forgetful' has no 'nope'"]),
-        (["--eventstore=adapters:"], ["'adapters:'", "module:factory"]),
+        (["--eventstore=pretended.sub:x"], ["no module 'pretended.sub'"]),
+        (["--eventstore=pretended:nope"], ["'pretended:nope'", "'pretended' has no 'nope'"]),
+        (["--eventstore=pretended:Forgetful.nope"], ["'Forgetful' has no 'nope'"]),
+        (["--eventstore=pretended:"], ["'pretended:'", "module:factory"]),
         (["--eventstore=a/b.py:x"], ["'a/b.py:x'", "module:factory"]),
-        (["--eventstore=adapters:NOT_CALLABLE"], ["not a factory but 7"]),
+        (["--eventstore=pretended:NOT_CALLABLE"], ["not a factory but 7"]),
         (
-            ["--eventstore=adapters:two_arguments"],
+            ["--eventstore=pretended:two_arguments"],
             ["factory(location)", "'dsn'", "(location, dsn)"],
         ),
-        (["--eventstore=adapters:awaited"], ["is async", "run_coroutine_threadsafe"]),
+        (["--eventstore=pretended:awaited"], ["is async", "run_coroutine_threadsafe"]),
         (["--eventstore-level=may"], ["--eventstore-level", "'may'", "must, should"]),
         (["--eventstore-tier=x"], ["--eventstore-tier", "'x'", "u (ordinary)"]),
         (["--eventstore-tier=,"], ["--eventstore-tier", "names no tier"]),
@@ -58,7 +58,7 @@ def said(result: pytest.RunResult) -> str:
     ids=lambda value: value[0].removeprefix("--eventstore") if value[0][0] == "-" else "",
 )
 def test_a_wrong_option(pytester: pytest.Pytester, arguments: list[str], words: list[str]) -> None:
-    pytester.makepyfile(adapters=ADAPTERS)
+    pytester.makepyfile(pretended=ADAPTERS)
     line = said(pytester.runpytest(*arguments))
     for word in words:
         assert word in line
