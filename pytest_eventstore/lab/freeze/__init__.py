@@ -51,7 +51,8 @@ def freeze(bench: Bench, duels: Sequence[Duel], *, schedules: int = 60) -> None:
     left = bench.effort.pick(schedules // 4, schedules, 10**6 * len(duels))
     doubts: list[str] = []
     for number, (duel, point) in enumerate(wanted):
-        share = min(max(1, left // (len(wanted) - number)), duel.most)
+        most = bench.effort.pick(1, duel.most, duel.most) if duel.patience else duel.most
+        share = min(max(1, left // (len(wanted) - number)), most)
         found = _play(bench, target, duel, share, point)
         left -= found.played
         if found.broken is not None:

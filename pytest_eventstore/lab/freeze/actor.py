@@ -20,7 +20,7 @@ from pytest_eventstore.lab.freeze.poller import PollingRunner
 from pytest_eventstore.lab.handles import Handle, open_handle
 from pytest_eventstore.lab.history import Call
 from pytest_eventstore.lab.operations import Operation
-from pytest_eventstore.lab.tracer.session import pause
+from pytest_eventstore.lab.tracer.child import pause
 from pytest_eventstore.outcomes import NotOffered
 from pytest_eventstore.targets import Factory
 

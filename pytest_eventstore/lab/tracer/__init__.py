@@ -46,6 +46,7 @@ in the function is such a sign, and reaches `progress`.
 """
 
 from pytest_eventstore.lab.tracer.availability import why_not
+from pytest_eventstore.lab.tracer.child import pause
 from pytest_eventstore.lab.tracer.events import INTERRUPTED, PAUSE, Exit, Stop, error_name
 from pytest_eventstore.lab.tracer.helper import (
     HelperCrashError,
@@ -54,7 +55,7 @@ from pytest_eventstore.lab.tracer.helper import (
     shared_helper,
 )
 from pytest_eventstore.lab.tracer.server import report
-from pytest_eventstore.lab.tracer.session import StillRunningError, TraceeGoneError, Tracer, pause
+from pytest_eventstore.lab.tracer.session import StillRunningError, TraceeGoneError, Tracer
 from pytest_eventstore.lab.tracer.syscalls import (
     CHANGES,
     LOCKS,

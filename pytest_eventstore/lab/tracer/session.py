@@ -5,28 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
-from pytest_eventstore.lab.tracer import ptrace, seccomp
+from pytest_eventstore.lab.tracer import ptrace, seccomp, writes
+from pytest_eventstore.lab.tracer.child import FAILED, be_traced
 from pytest_eventstore.lab.tracer.events import BEGIN, INTERRUPTED, PAUSE, Exit, Stop
-from pytest_eventstore.lab.tracer.syscalls import SIGNATURES, SLEEPS, Signature, table
+from pytest_eventstore.lab.tracer.location import TracedLocation
+from pytest_eventstore.lab.tracer.syscalls import SLEEPS, table
 from pytest_eventstore.lab.tracer.tracee import Tracee, input_output, owner_of, waiting_call
 
 _WAIT_ALL = 0x40000000  # __WALL: threads too
-_FAILED = 98
 _SLICE = 0.05  # a lost wake-up costs no more than this
-_O_CREAT_WRONLY_TRUNC = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-
-
-def pause() -> None:
-    """Stop the traced process that calls it; reported by `Tracer.wait` under the name `PAUSE`."""
-    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class TraceeGoneError(Exception):
@@ -60,8 +53,7 @@ class Tracer:
         only: Callable[[Stop], bool] | None = None,
     ) -> None:
         self.root = os.path.realpath(root)
-        self._below = self.root.rstrip("/") + "/"
-        self._sockets = sockets
+        self._location = TracedLocation(self.root, sockets=sockets)
         self._only = only
         self._table = table()
         self._calls = calls
@@ -111,7 +103,7 @@ class Tracer:
         if pid == 0:
             os.close(reader)
             program = seccomp.build(self._table, self._calls if calls is None else calls)
-            self._be_traced(run, prepare, program, writer)
+            be_traced(run, prepare, program, writer, self._mask)
         os.close(writer)
         self._failures[pid] = reader
         self._threads[pid] = Tracee(pid, pid)
@@ -232,40 +224,22 @@ class Tracer:
         The thread stands at the exit of the call, as after `finish`, and finds
         its registers and memory as they were.
         """
-        signature = SIGNATURES[stop.name]
         with self._alive(stop):
-            if signature.length is not None:
-                change = self._shorten_plain(stop, signature.length, size)
-            elif signature.vector is not None:
-                change = self._shorten_vector(stop, signature.vector, size)
-            else:
-                raise ValueError(f"{stop.name} writes no bytes that could be fewer")
+            restore = writes.shorten(self._threads[stop.tid], stop, size)
         result = self.finish(stop, timeout)
         with self._alive(stop):
-            change()
+            restore()
         return result
 
     def size_of(self, stop: Stop) -> int:
         """Return how many bytes the call wants to write; 0 if it is no write."""
-        signature = SIGNATURES[stop.name]
-        if signature.length is not None:
-            return stop.args[signature.length]
-        if signature.vector is not None:
-            with self._alive(stop):
-                return sum(size for _, size in self._vectors(stop, signature.vector))
-        return 0
+        with self._alive(stop):
+            return writes.size(self._threads[stop.tid], stop)
 
     def data_of(self, stop: Stop) -> bytes:
         """Return the bytes that a write is about to write; empty for copying calls."""
-        signature = SIGNATURES[stop.name]
         with self._alive(stop):
-            tracee = self._threads[stop.tid]
-            if signature.vector is not None:
-                parts = self._vectors(stop, signature.vector)
-                return b"".join(tracee.read(address, size) for address, size in parts)
-            if signature.length is not None and signature.fd2 is None:
-                return tracee.read(stop.args[1], stop.args[signature.length])
-        return b""
+            return writes.data(self._threads[stop.tid], stop)
 
     def tracee(self, stop: Stop) -> Tracee:
         """Return the thread's memory and descriptors, to read them."""
@@ -298,34 +272,6 @@ class Tracer:
         self._failures.clear()
         self._ready.clear()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
-    # -- in the forked process -------------------------------------------------------------
-
-    def _be_traced(
-        self,
-        run: Callable[[], object],
-        prepare: Callable[[], object] | None,
-        program: bytes,
-        failures: int,
-    ) -> None:
-        status = _FAILED
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-            ptrace.request(ptrace.TRACE_ME, 0)
-            pause()
-            if prepare is not None:
-                prepare()
-            seccomp.install(program)
-            pause()
-            run()
-            status = 0
-        except BaseException:
-            os.write(failures, traceback.format_exc().encode()[-60_000:])
-        finally:
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(status)
 
     # -- events ----------------------------------------------------------------------------
 
@@ -416,52 +362,13 @@ class Tracer:
         if tracee.pid in self._unobserved:
             ptrace.go_on(tid)
             return
-        path, path2 = self._paths(tracee, SIGNATURES[name], call.args, name)
-        if self._touches(tracee, SIGNATURES[name], call.args, path, path2):
-            flags = _flags(tracee, name, call.args)
-            number = self._next_index[tracee.pid]
-            stop = Stop(tracee.pid, tid, name, call.args, path, path2, flags, number)
-            if self._only is None or self._only(stop):
-                self._next_index[tracee.pid] += 1
-                self._ready.append(stop)
-                return
-        ptrace.go_on(tid)
-
-    def _paths(
-        self, tracee: Tracee, signature: Signature, args: tuple[int, ...], name: str
-    ) -> tuple[str, str]:
-        path = path2 = ""
-        with contextlib.suppress(OSError):
-            if name == "sync":
-                path = self.root
-            if signature.path is not None:
-                at = None if signature.dirfd is None else args[signature.dirfd]
-                path = tracee.resolve(tracee.text(args[signature.path]), at)
-            elif signature.fd is not None:
-                path = tracee.descriptor(args[signature.fd])
-            if signature.path2 is not None:
-                at = None if signature.dirfd2 is None else args[signature.dirfd2]
-                path2 = tracee.resolve(tracee.text(args[signature.path2]), at)
-            elif signature.fd2 is not None:
-                path2 = tracee.descriptor(args[signature.fd2])
-        return path, path2
-
-    def _touches(
-        self,
-        tracee: Tracee,
-        signature: Signature,
-        args: tuple[int, ...],
-        path: str,
-        path2: str,
-    ) -> bool:
-        if self._is_inside(path) or self._is_inside(path2):
-            return True
-        if not self._sockets or signature.fd is None or not path.startswith("socket:"):
-            return False
-        return tracee.is_socket(args[signature.fd])
-
-    def _is_inside(self, path: str) -> bool:
-        return path == self.root or path.startswith(self._below)
+        number = self._next_index[tracee.pid]
+        stop = self._location.stop_at(tracee, name, call.args, number)
+        if stop is None or (self._only is not None and not self._only(stop)):
+            ptrace.go_on(tid)
+            return
+        self._next_index[tracee.pid] += 1
+        self._ready.append(stop)
 
     def _take(self, tid: int, status: int) -> None:
         """A thread has ended; when it was a spawned process, report it."""
@@ -473,7 +380,7 @@ class Tracer:
             reader = self._failures.pop(tid)
             code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
             killer = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-            failure = os.read(reader, 65536).decode() if code == _FAILED else ""
+            failure = os.read(reader, 65536).decode() if code == FAILED else ""
             os.close(reader)
             self._ready.append(Exit(tid, code, killer, failure))
 
@@ -489,27 +396,6 @@ class Tracer:
             yield
         except (ProcessLookupError, FileNotFoundError, KeyError) as error:
             raise TraceeGoneError(f"the process is gone from {stop.describe()}") from error
-
-    def _vectors(self, stop: Stop, position: int) -> list[tuple[int, int]]:
-        return self._threads[stop.tid].vectors(stop.args[position], stop.args[position + 1])
-
-    def _shorten_plain(self, stop: Stop, position: int, size: int) -> Callable[[], None]:
-        def set_length(length: int) -> None:
-            self._registers.set_argument(stop.tid, position, length)
-
-        set_length(min(size, stop.args[position]))
-        return lambda: set_length(stop.args[position])
-
-    def _shorten_vector(self, stop: Stop, position: int, size: int) -> Callable[[], None]:
-        address, count = stop.args[position], stop.args[position + 1]
-        tracee = self._threads[stop.tid]
-        original = tracee.read(address, count * 16)
-        left = size
-        for number, (_, length) in enumerate(tracee.vectors(address, count)):
-            kept = min(left, length)
-            left -= kept
-            tracee.write(address + number * 16 + 8, kept.to_bytes(8, sys.byteorder))
-        return lambda: tracee.write(address, original)
 
 
 def _waitpid(tid: int) -> tuple[int, int]:
@@ -533,16 +419,3 @@ def _signal_to_deliver(status: int) -> int:
     """A stop signal is the tracer's own business; every other is the process's."""
     found = os.WSTOPSIG(status)
     return 0 if found in (signal.SIGSTOP, signal.SIGTRAP, ptrace.SYSCALL_STOP) else found
-
-
-def _flags(tracee: Tracee, name: str, args: tuple[int, ...]) -> int:
-    """Return how a file is opened, or which lock is asked for."""
-    if name == "creat":
-        return _O_CREAT_WRONLY_TRUNC
-    with contextlib.suppress(OSError):
-        if name == "openat2":
-            return int.from_bytes(tracee.read(args[2], 8), sys.byteorder)
-        if name == "fcntl":  # struct flock begins with the kind of lock
-            return int.from_bytes(tracee.read(args[2], 2), sys.byteorder)
-    position = SIGNATURES[name].flags
-    return 0 if position is None else args[position] & 0xFFFFFFFF
