@@ -28,6 +28,7 @@ MODULES = (
     mutants.resources,
 )
 OURS = [m for m in MUTANTS if m.factory.__module__ in {module.__name__ for module in MODULES}]
+FIRST_OF_ITS_KIND = list({m.fails: m for m in reversed(OURS)}.values())
 
 HOLDS_OF_NOTHING = {
     "RES-04": "there is no file in the location to take rights from, so it is not checkable",
@@ -46,7 +47,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("mutant", OURS, ids=lambda m: m.name)
 def test_the_named_requirement_fails_and_no_unrelated_one(mutant: Mutant) -> None:
-    outcomes = run_requirements(mutant.factory, PARTS, spec=mutant.spec)
+    # All parts for the first mutant of a requirement, and its own for the others: each takes time.
+    parts = PARTS if mutant in FIRST_OF_ITS_KIND else (mutant.fails.partition("-")[0],)
+    outcomes = run_requirements(mutant.factory, parts, spec=mutant.spec)
     failures = [o for o in outcomes.values() if o.failed and o.requirement == mutant.fails]
 
     assert failures, f"{mutant.fails} did not fail"
