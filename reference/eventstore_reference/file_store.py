@@ -181,10 +181,11 @@ class FileEventStore:
             events = self._log.events_at(index, places)
         except CorruptionError:
             # Files may have moved while we read. Under the lock they don't.
-            index = self._log.view_under_lock()
-            with self._log.threads:
-                places = query(index)
-                events = self._log.events_at(index, places, lenient=True)
+            with self._log.held_still():
+                index = self._log.view_under_lock()
+                with self._log.threads:
+                    places = query(index)
+                    events = self._log.events_at(index, places, lenient=True)
         with self._log.threads:
             damaged_count = damaged(index, places) + events.count(None)
             file_count = len(index.files())

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -120,6 +120,15 @@ class IndexedLog:
                 raise
             with self.threads:
                 return self._catch_up_in_memory()
+
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Keep the files where they are; where nobody can take the lock, nobody moves them."""
+        if self._can_lock():
+            with self._lock:
+                yield
+        else:
+            yield
 
     def _view_behind(self) -> Index:
         deadline = time.monotonic() + DEFAULT_TIMEOUT

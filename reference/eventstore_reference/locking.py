@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-DEFAULT_TIMEOUT = 60.0
+DEFAULT_TIMEOUT = 180.0
 """Seconds to wait for a lock before giving up: long, so that a rebuild may finish."""
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.0002, 0.005
