@@ -19,7 +19,7 @@ class RefusedTests:
             eventstore_lab,
             "refuse",
             ("append", "record", "snapshot", "allocate"),
-            points=(12, 54, 0),
+            points=(9, 54, 0),
             cause=SWALLOWED,
         )
 
@@ -34,6 +34,6 @@ class RefusedTests:
             "refuse",
             ("batch",),
             clauses=("whole", "kept"),
-            points=(14, 60, 0),
+            points=(10, 60, 0),
             cause=SPLIT,
         )

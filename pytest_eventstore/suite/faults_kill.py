@@ -35,7 +35,7 @@ class KilledTests:
     @replays("rekill")
     def test_cra_01_killed_again_while_recovering(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("append", "record"), points=(20, 60, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("append", "record"), points=(20, 60, 600), cause=BLIND)
 
     @replays("tear")
     def test_cra_02_torn_write_swallows_nothing(self, eventstore_lab: Bench) -> None:
@@ -69,7 +69,7 @@ class KilledTests:
             "kill",
             ("batch",),
             clauses=("whole",),
-            points=(16, 0, 0),
+            points=(10, 0, 0),
             cause=SPLIT,
         )
 
@@ -81,14 +81,14 @@ class KilledTests:
             "tear",
             ("batch",),
             clauses=("whole",),
-            points=(6, 0, 0),
+            points=(4, 0, 0),
             cause=SPLIT,
         )
 
     @replays("kill", "lines")
     def test_cut_03_killed_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "kill", ("cutover",), points=(14, 60, 0), cause=MARKED)
+        sweep(eventstore_lab, "kill", ("cutover",), points=(12, 60, 0), cause=MARKED)
 
     @replays("tear")
     def test_cut_03_torn_and_run_again(self, eventstore_lab: Bench) -> None:
@@ -98,7 +98,7 @@ class KilledTests:
     @replays("rekill")
     def test_cut_03_killed_twice_and_run_again(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "rekill", ("cutover",), points=(15, 60, 0), cause=BLIND)
+        sweep(eventstore_lab, "rekill", ("cutover",), points=(10, 60, 600), cause=BLIND)
 
     @replays("kill", "lines")
     def test_seq_03_no_number_twice_after_a_kill(self, eventstore_lab: Bench) -> None:
@@ -116,7 +116,7 @@ class KilledTests:
     @pytest.mark.eventstore_tier("f")
     def test_snp_05_killed_writers_leave_a_whole_snapshot(self, eventstore_lab: Bench) -> None:
         eventstore_lab.need_durability("process")
-        sweep(eventstore_lab, "kill", ("snapshot",), points=(16, 0, 0), cause=REPLACED)
+        sweep(eventstore_lab, "kill", ("snapshot",), points=(10, 0, 0), cause=REPLACED)
 
     @pytest.mark.eventstore_tier("f")
     def test_snp_05_files_of_killed_writers_do_not_pile_up(self, eventstore_lab: Bench) -> None:
@@ -130,6 +130,6 @@ class KilledTests:
             eventstore_lab,
             "kill",
             ("archive",),
-            points=(16, 0, 0),
+            points=(10, 0, 0),
             cause="events leave the log before the archive holds them, or both are read",
         )

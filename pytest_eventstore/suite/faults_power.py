@@ -68,6 +68,6 @@ class PowerLossTests:
             eventstore_lab,
             "forget",
             ("archive",),
-            states=(30, 120, 0),
+            states=(16, 120, 0),
             cause="events leave the log before the archive is synced",
         )

@@ -172,7 +172,7 @@ class _Bench:
     def check(self, start: Image, log_files: Sequence[str]) -> None:
         """See that all is well without damage, and which files are made from others."""
         whole = self.look(start)
-        if whole.error or any(load.error for load in whole.loads) or self.judge(whole, None):
+        if self.judge.proves_nothing(whole):
             raise StageError(f"an undamaged store does not read right: {whole!r:.300}")
         # What can be taken away without a loss is made from the log, and not the log.
         self.judge.derived = frozenset(

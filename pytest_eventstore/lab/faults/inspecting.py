@@ -34,7 +34,6 @@ class Inspection:
     snapshot_error: str = ""
     recovered: tuple[str, ...] | None = None
     recovery_error: str = ""
-    fell_back: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def inspect(factory: Factory, path: Path, *, recover: bool) -> Inspection:
         _load("load_since", lambda: handle.events.load_since(op.EPOCH.replace(year=2000))),
     )
     snapshot: tuple[int, bytes] | None = None
-    snapshot_error = recovery_error = fell_back = ""
+    snapshot_error = recovery_error = ""
     recovered: tuple[str, ...] | None = None
     try:
         found = handle.snapshots.load(KIND)
@@ -71,11 +70,11 @@ def inspect(factory: Factory, path: Path, *, recover: bool) -> Inspection:
     if recover:
         seen = SeenEvents()
         try:
-            fell_back = handle.recover(seen, KIND).fell_back
+            handle.recover(seen, KIND)
             recovered = tuple(seen.ids)
         except Exception as error:
             recovery_error = brief(error)
-    return Inspection("", loads, snapshot, snapshot_error, recovered, recovery_error, fell_back)
+    return Inspection("", loads, snapshot, snapshot_error, recovered, recovery_error)
 
 
 def _load(name: str, load: Callable[[], LoadResult]) -> Load:
@@ -133,6 +132,16 @@ class Judge:
             problems = (self._wrong_load(load, damage) for load in found.loads)
             return next((p for p in problems if p), None)
         return _wrong_recovery(found)
+
+    def proves_nothing(self, undamaged: Inspection) -> bool:
+        """Whether what is looked for does not even come of a deposit without damage."""
+        if undamaged.error or any(load.error for load in undamaged.loads):
+            return True
+        if self._name == "snapshot":
+            return undamaged.snapshot is None
+        if self._name != "log" and undamaged.recovered is None:
+            return True
+        return self(undamaged, None) is not None
 
     def is_whole(self, found: Inspection) -> bool:
         """Whether everything was read and no damage seen."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +45,6 @@ class Probe:
     operation: Operation
     result: Any = None
     error: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,14 +128,13 @@ def probe_operations(scenario: Scenario) -> Sequence[Operation]:
 
 
 def _probe(runner: Runner, operation: Operation) -> Probe | None:
-    started = time.monotonic()
     try:
         result = runner.run(operation)
     except NotOffered:
         return None
     except Exception as error:
-        return Probe(operation, error=brief(error), seconds=time.monotonic() - started)
-    return Probe(operation, result, seconds=time.monotonic() - started)
+        return Probe(operation, error=brief(error))
+    return Probe(operation, result)
 
 
 def read(handle: Handle, scenario: Scenario) -> Reading:

@@ -47,9 +47,6 @@ class Scenario:
         """Return whether one of these operations is in it."""
         return any(o.name in names for o in self.operations)
 
-    def __str__(self) -> str:
-        return f"{self.name}: {', then '.join(map(str, self.act))}"
-
 
 @dataclass(frozen=True)
 class Tried:
@@ -191,7 +188,6 @@ class Progress:
     opened: bool = False
     open_errors: tuple[str, ...] = ()
     close_error: str = ""
-    closed: bool = False
     not_offered: str = ""
     told: int = 0
 
@@ -207,7 +203,7 @@ class Progress:
         if kind == "open":
             self.opened = True
         elif kind == "closed":
-            self.closed = True
+            pass
         elif kind == "not offered":
             self.not_offered = message[1]
         elif message[1] == "open":
@@ -242,8 +238,3 @@ class Progress:
         raised = [f"{t.operation} raised {t.error}" for t in self.steps if t.phase == "raised"]
         raised += [f"opening raised {error}" for error in self.open_errors]
         return raised + ([f"closing raised {self.close_error}"] if self.close_error else [])
-
-    @property
-    def current(self) -> int | None:
-        """The step that has begun and not ended."""
-        return next((n for n, t in enumerate(self.steps) if t.phase == "begun"), None)
