@@ -293,7 +293,7 @@ def takes_for_legacy_what_came_during_the_cutover(location: Path) -> Ports:
     def cutover(kind: str) -> CutoverResult:
         result = run_cutover(ports, kind)
         if not result.already_done:
-            time.sleep(0.03)
+            time.sleep(0.1)
             events = ports.event_store.load_all().events
             listed.write_text(" ".join(e.id for e in events if e.type != SYSTEM_CUTOVER))
         return result
