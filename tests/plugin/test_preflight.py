@@ -58,8 +58,7 @@ def test_a_module_that_raises_on_import_is_a_broken_harness(pytester: pytest.Pyt
     assert result.ret == EXIT_HARNESS_BROKEN
     result.stdout.fnmatch_lines(
         [
-            "*: importing pretended raised ModuleNotFoundError:"
-            " No module named 'no_such_driver' (*:1)"
+            "*: importing pretended raised ModuleNotFoundError: *'no_such_driver' (*:1)",
         ]
     )
 
