@@ -210,7 +210,7 @@ def rewrites_the_log(location: Path) -> Ports:
     return _logging(Rewriting, location)
 
 
-@mutant(fails="CON-04", companions=("ORD-05",), message="not given", tier="c")
+@mutant(fails="CON-04", companions=("ORD-05",), message="given", tier="c")
 def keeps_a_tail_that_others_append_to(location: Path) -> Ports:
     class Cached(sqlite_tables.TableEventStore):
         tail: list[Event] | None = None
