@@ -138,7 +138,7 @@ def locks_out_only_its_own_threads(location: Path) -> Ports:
     return ports
 
 
-@mutant(fails="CON-07", message="follow each other", tier="c")
+@mutant(fails="CON-07", message="number", tier="c")
 def draws_the_numbers_of_a_batch_without_a_lock(location: Path) -> Ports:
     ports = sqlite_tables.open_ports(location)
     locked = replace(ports)

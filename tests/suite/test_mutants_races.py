@@ -47,7 +47,11 @@ def stress(mutant: Mutant) -> list[Outcome]:
 
 @pytest.mark.parametrize("mutant", BY_STRESS, ids=lambda m: m.name)
 def test_race_is_caught_by_stress(mutant: Mutant) -> None:
-    caught = [outcome for outcome in stress(mutant) if outcome.failed]
+    # Stress is luck, and less of it on a busy machine: the freeze is what must never miss.
+    for _ in range(6):
+        caught = [outcome for outcome in stress(mutant) if outcome.failed]
+        if caught:
+            break
     assert caught, f"{mutant.fails} did not fail"
     finding = caught[0].finding
     assert finding is not None, caught[0].text
