@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from pytest_eventstore.lab.bench import Bench
 from pytest_eventstore.lab.expect import show
@@ -14,6 +12,7 @@ from pytest_eventstore.lab.past import Past, offers_cutover
 from pytest_eventstore.lab.readers import now_and_reopened
 from pytest_eventstore.lab.story import Story, ToldHandle, story
 from pytest_eventstore.outcomes import not_offered, violated
+from pytest_eventstore.suite.past_machine import PastMachine
 
 LOST = "archived events, or the legacy ones among them, are left out of reads"
 REWOUND = "the latest number is that of the active log only"
@@ -125,35 +124,8 @@ def _expect_archived_through(told: Story, handle: ToldHandle, *, before: int, at
         )
 
 
-class _ArchiveMachine(RuleBasedStateMachine):
+class _ArchiveMachine(PastMachine):
     """One location that is appended to, snapshotted, archived, reopened and read."""
-
-    def __init__(self, bench: Bench, *, cutover: bool) -> None:
-        super().__init__()
-        self.cutover = cutover
-        self.stack = ExitStack()
-        self.story = Story(self.stack.enter_context(bench.location()))
-        self.past = Past(self.story, self.story.open())
-
-    def teardown(self) -> None:
-        """Give the location back."""
-        self.stack.close()
-
-    @initialize(local_numbers=st.lists(st.integers(0, 30), max_size=4), cut_over=st.booleans())
-    def begin(self, local_numbers: list[int], cut_over: bool) -> None:
-        """Perhaps there were tools before the global numbers."""
-        if self.cutover and cut_over:
-            self.past.cut_over(local_numbers)
-
-    @rule(steps=st.lists(st.integers(1, 3), min_size=1, max_size=4))
-    def append(self, steps: list[int]) -> None:
-        """Append events, with gaps."""
-        self.past.append(steps)
-
-    @rule(back=st.integers(0, 3))
-    def save(self, back: int) -> None:
-        """Save a snapshot, perhaps one that was long in the making."""
-        self.past.save(back)
 
     @precondition(lambda self: self.past.snapshot)
     @rule(below=st.integers(0, 3))
